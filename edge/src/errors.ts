@@ -1,0 +1,35 @@
+/**
+ * Every error that an edge stops for or reports. The code is stable; `docs/ref/errors.md` is generated from this
+ * catalogue and a test keeps them equal. Add yours here, in alphabetical order.
+ */
+interface ErrorKind {
+  /** What it means and what to do, for the reference page. */
+  help: string
+}
+
+export const EDGE_ERRORS = {
+  EDGE_CONFIG: { help: 'The configuration is wrong; every problem is listed with its place.' },
+  EDGE_MODEL_HASH: { help: 'A model file does not have the SHA-256 of its catalogue entry: fetch it again.' },
+  EDGE_MODEL_MISSING: {
+    help: 'No model file was found in the folders that were searched: run `npm run models -- prepare`.',
+  },
+  EDGE_MODEL_SHAPE: { help: 'The inputs or outputs of a model do not fit its decoder.' },
+} as const satisfies Record<string, ErrorKind>
+
+export type EdgeErrorCode = keyof typeof EDGE_ERRORS
+
+export class EdgeError extends Error {
+  readonly code: EdgeErrorCode
+  readonly details: readonly string[]
+
+  constructor(
+    code: EdgeErrorCode,
+    message: string,
+    options: { details?: readonly string[]; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'EdgeError'
+    this.code = code
+    this.details = options.details ?? []
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * What an edge journals and the hub stores. A record has no number of its own: its sequence number is its place in
+ * the stream (`Batch.firstSeq` + index). `alert` records and `evidence` records travel on the stream `alerts`; all
+ * others on `measurements`.
+ */
+import { type Static, Type } from 'typebox'
+import { RegionCode } from '../region.ts'
+import { DeviceId, EpochMs, NormBox, NormPoint, Score, Severity, Sha256, Uuid } from '../units.ts'
+
+/** What raised an alert. `intrusion` from video; `signal-anomaly` from a model over numbers. */
+export const Rule = Type.String({ pattern: '^[a-z][a-z0-9-]{0,39}$' })
+
+/** One object in the picture at the moment of the alert. `boxNorm` is relative to the camera's whole picture. */
+export const DetectedObject = Type.Object(
+  {
+    trackId: Type.Integer({ minimum: 0 }),
+    className: Type.String({ maxLength: 40 }),
+    score: Score,
+    boxNorm: NormBox,
+    isSubject: Type.Boolean({ description: 'true for the object that the alert is about' }),
+  },
+  { additionalProperties: false },
+)
+export type DetectedObject = Static<typeof DetectedObject>
+
+export const ModelRef = Type.Object(
+  { id: Type.String({ maxLength: 60 }), sha256: Sha256 },
+  { additionalProperties: false },
+)
+export type ModelRef = Static<typeof ModelRef>
+
+export const AlertRecord = Type.Object(
+  {
+    kind: Type.Literal('alert'),
+    alertId: Uuid,
+    /** Capture time of the frame, or time of the reading, that decided the alert. */
+    atMs: EpochMs,
+    deviceId: DeviceId,
+    deviceKind: Type.Union([Type.Literal('camera'), Type.Literal('checkpoint'), Type.Literal('sensor')]),
+    region: RegionCode,
+    rule: Rule,
+    ruleName: Type.String({
+      maxLength: 80,
+      description: 'the name an engineer gave this rule, e.g. the zone',
+    }),
+    severity: Severity,
+    score: Score,
+    /** A sentence that a person can read, in English; `rule` and `facts` let a screen say it in its own language. */
+    reason: Type.String({ maxLength: 400 }),
+    facts: Type.Record(
+      Type.String({ maxLength: 40 }),
+      Type.Union([Type.String({ maxLength: 200 }), Type.Number()]),
+    ),
+    objects: Type.Array(DetectedObject, { maxItems: 100 }),
+    /** Path of the subject's foot point, oldest first. */
+    trackPath: Type.Array(NormPoint, { maxItems: 200 }),
+    zone: Type.Optional(Type.Array(NormPoint, { minItems: 2, maxItems: 64 })),
+    model: Type.Optional(ModelRef),
+    /** Evidence that the edge will upload; its content is announced by an `evidence` record once it exists. */
+    evidenceIds: Type.Array(Uuid, { maxItems: 8 }),
+    isDrill: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+)
+export type AlertRecord = Static<typeof AlertRecord>
+
+/** Announces evidence that belongs to an alert; the bytes go by HTTPS and are checked against `sha256`. */
+export const EvidenceRecord = Type.Object(
+  {
+    kind: Type.Literal('evidence'),
+    evidenceId: Uuid,
+    alertId: Uuid,
+    atMs: EpochMs,
+    role: Type.Union([Type.Literal('snapshot'), Type.Literal('clip')]),
+    mime: Type.Union([Type.Literal('image/jpeg'), Type.Literal('video/mp4')]),
+    sha256: Sha256,
+    bytes: Type.Integer({ minimum: 1 }),
+  },
+  { additionalProperties: false },
+)
+export type EvidenceRecord = Static<typeof EvidenceRecord>
+
+/** One vehicle crossing one lane. The plate leaves the edge only as keyed hash and ciphertext. */
+export const PassageRecord = Type.Object(
+  {
+    kind: Type.Literal('passage'),
+    atMs: EpochMs,
+    deviceId: DeviceId,
+    region: RegionCode,
+    lane: Type.Integer({ minimum: 0, maximum: 99 }),
+    speedKmh: Type.Optional(Type.Number({ minimum: 0, maximum: 400 })),
+    vehicleClass: Type.Optional(Type.String({ maxLength: 20 })),
+    plateColour: Type.Optional(Type.String({ maxLength: 20 })),
+    direction: Type.Optional(Type.String({ maxLength: 20 })),
+    /** HMAC-SHA-256 of the normalised plate, hexadecimal. */
+    plateHash: Type.Optional(Sha256),
+    /** `keyVersion.iv.ciphertext.tag`, the last three base64url, AES-256-GCM. */
+    plateCipher: Type.Optional(
+      Type.String({ maxLength: 200, pattern: '^\\d+\\.[\\w-]+\\.[\\w-]+\\.[\\w-]+$' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type PassageRecord = Static<typeof PassageRecord>
+
+export const Quantity = Type.String({
+  pattern: '^[a-z][a-z0-9_]{0,39}$',
+  description: 'e.g. water_level, smoke, gas',
+})
+
+export const ReadingRecord = Type.Object(
+  {
+    kind: Type.Literal('reading'),
+    atMs: EpochMs,
+    deviceId: DeviceId,
+    region: RegionCode,
+    quantity: Quantity,
+    value: Type.Number(),
+    unit: Type.String({ maxLength: 16 }),
+  },
+  { additionalProperties: false },
+)
+export type ReadingRecord = Static<typeof ReadingRecord>
+
+/** What the anomaly model says of one value of a series: how odd it is and what was expected. */
+export const ScoreRecord = Type.Object(
+  {
+    kind: Type.Literal('score'),
+    atMs: EpochMs,
+    deviceId: DeviceId,
+    region: RegionCode,
+    /** `flow` (vehicles a minute), `speed` (km/h), or the quantity of a sensor. */
+    series: Quantity,
+    value: Type.Number(),
+    score: Score,
+    expectedLow: Type.Number(),
+    expectedHigh: Type.Number(),
+  },
+  { additionalProperties: false },
+)
+export type ScoreRecord = Static<typeof ScoreRecord>
+
+export const CameraState = Type.Union([
+  Type.Literal('connecting'),
+  Type.Literal('online'),
+  Type.Literal('degraded'),
+  Type.Literal('offline'),
+])
+export type CameraState = Static<typeof CameraState>
+
+export const CameraHealth = Type.Object(
+  {
+    cameraId: DeviceId,
+    state: CameraState,
+    /** Why it is not online; empty when it is. */
+    why: Type.String({ maxLength: 300 }),
+    framesAnalysed: Type.Integer({ minimum: 0 }),
+    framesDropped: Type.Integer({ minimum: 0 }),
+    inferenceMsP50: Type.Number({ minimum: 0 }),
+    lastFrameAtMs: Type.Optional(EpochMs),
+  },
+  { additionalProperties: false },
+)
+export type CameraHealth = Static<typeof CameraHealth>
+
+/** State of one box and its cameras; counters are since the process started. */
+export const HealthRecord = Type.Object(
+  {
+    kind: Type.Literal('health'),
+    atMs: EpochMs,
+    uptimeSeconds: Type.Number({ minimum: 0 }),
+    cpuPercent: Type.Number({ minimum: 0 }),
+    memoryMb: Type.Number({ minimum: 0 }),
+    journalRecords: Type.Integer({ minimum: 0 }),
+    refusedMessages: Type.Integer({ minimum: 0 }),
+    cameras: Type.Array(CameraHealth, { maxItems: 256 }),
+  },
+  { additionalProperties: false },
+)
+export type HealthRecord = Static<typeof HealthRecord>
+
+export const JournalRecord = Type.Union([
+  AlertRecord,
+  EvidenceRecord,
+  PassageRecord,
+  ReadingRecord,
+  ScoreRecord,
+  HealthRecord,
+])
+export type JournalRecord = Static<typeof JournalRecord>
+export type RecordKind = JournalRecord['kind']
+
+/** One schema a kind, so that a problem is reported against the kind that the record claims to be. */
+export const RECORD_SCHEMAS = {
+  alert: AlertRecord,
+  evidence: EvidenceRecord,
+  passage: PassageRecord,
+  reading: ReadingRecord,
+  score: ScoreRecord,
+  health: HealthRecord,
+} as const
+
+/** The stream that a record travels on. */
+export function streamOf(kind: RecordKind): 'alerts' | 'measurements' {
+  return kind === 'alert' || kind === 'evidence' ? 'alerts' : 'measurements'
+}

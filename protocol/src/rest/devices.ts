@@ -1,0 +1,61 @@
+import { type Static, Type } from 'typebox'
+import { CameraHealth } from '../messages/record.ts'
+import { CameraDescription, CheckpointDescription, SensorDescription } from '../messages/uplink.ts'
+import { RegionCode } from '../region.ts'
+import { EpochMs } from '../units.ts'
+
+export const Edge = Type.Object({
+  edgeId: Type.String(),
+  name: Type.String(),
+  region: RegionCode,
+  state: Type.Union([Type.Literal('online'), Type.Literal('offline'), Type.Literal('never seen')]),
+  lastSeenAtMs: Type.Optional(EpochMs),
+  software: Type.String(),
+  detectorId: Type.Optional(Type.String()),
+})
+export type Edge = Static<typeof Edge>
+
+export const Camera = Type.Object({
+  ...CameraDescription.properties,
+  edgeId: Type.String(),
+  health: Type.Optional(CameraHealth),
+})
+export type Camera = Static<typeof Camera>
+
+export const Checkpoint = Type.Object({ ...CheckpointDescription.properties, edgeId: Type.String() })
+export type Checkpoint = Static<typeof Checkpoint>
+
+export const Sensor = Type.Object({ ...SensorDescription.properties, edgeId: Type.String() })
+export type Sensor = Static<typeof Sensor>
+
+/** GET /api/devices: everything inside the caller's scope. */
+export const DeviceList = Type.Object({
+  edges: Type.Array(Edge),
+  cameras: Type.Array(Camera),
+  checkpoints: Type.Array(Checkpoint),
+  sensors: Type.Array(Sensor),
+})
+export type DeviceList = Static<typeof DeviceList>
+
+/** POST /api/edges; the token in the answer is shown once. */
+export const NewEdge = Type.Object(
+  {
+    edgeId: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$' }),
+    name: Type.String({ minLength: 1, maxLength: 80 }),
+    region: RegionCode,
+  },
+  { additionalProperties: false },
+)
+export type NewEdge = Static<typeof NewEdge>
+export const CreatedEdge = Type.Object({ edge: Edge, token: Type.String() })
+export type CreatedEdge = Static<typeof CreatedEdge>
+
+/** GET /api/regions: names of the divisions inside the caller's scope. */
+export const Region = Type.Object({ code: RegionCode, name: Type.String() })
+export type Region = Static<typeof Region>
+/** PUT /api/regions/:code */
+export const RegionName = Type.Object(
+  { name: Type.String({ minLength: 1, maxLength: 80 }) },
+  { additionalProperties: false },
+)
+export type RegionName = Static<typeof RegionName>

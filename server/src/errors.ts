@@ -1,0 +1,51 @@
+/**
+ * Every error that the hub answers with or stops for. The code is stable; `docs/ref/errors.md` is generated from this
+ * catalogue and a test keeps them equal. Add yours here, in alphabetical order.
+ */
+interface ErrorKind {
+  /** HTTP status, or 0 for an error that is never an HTTP answer. */
+  status: number
+  /** What it means and what to do, for the reference page. */
+  help: string
+}
+
+export const HUB_ERRORS = {
+  HUB_BAD_CREDENTIALS: { status: 401, help: 'User name or password is wrong, or the account is disabled.' },
+  HUB_BAD_REQUEST: { status: 400, help: 'The request does not fit its schema; `details` names each place.' },
+  HUB_CONFLICT: {
+    status: 409,
+    help: 'The thing has changed meanwhile or is in a state that does not allow this.',
+  },
+  HUB_FORBIDDEN: { status: 403, help: 'The role does not have the permission that this needs.' },
+  HUB_INTERNAL: { status: 500, help: 'A fault of the hub; the log has it under the request id.' },
+  HUB_MUST_CHANGE_PASSWORD: { status: 403, help: 'The one-time password has to be replaced first.' },
+  HUB_NOT_FOUND: { status: 404, help: 'There is no such thing, or it lies outside the scope of the caller.' },
+  HUB_NOT_SIGNED_IN: { status: 401, help: 'No session, or it has ended: sign in.' },
+  HUB_OUT_OF_SCOPE: {
+    status: 403,
+    help: 'The region named in the request lies outside the scope of the caller.',
+  },
+  HUB_TOO_MANY_REQUESTS: { status: 429, help: 'Too many attempts; wait for the time that the answer names.' },
+} as const satisfies Record<string, ErrorKind>
+
+export type HubErrorCode = keyof typeof HUB_ERRORS
+
+export class HubError extends Error {
+  readonly code: HubErrorCode
+  readonly details: readonly string[]
+
+  constructor(
+    code: HubErrorCode,
+    message: string,
+    options: { details?: readonly string[]; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'HubError'
+    this.code = code
+    this.details = options.details ?? []
+  }
+
+  get status(): number {
+    return HUB_ERRORS[this.code].status
+  }
+}

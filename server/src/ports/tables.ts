@@ -1,0 +1,242 @@
+/**
+ * The relational tables, as Kysely sees them on every engine. Rules that keep one code base for SQLite and PostgreSQL:
+ * booleans are 0 or 1, times are EpochMs integers, JSON is text that SQL never looks into, identifiers are text.
+ */
+import type { ColumnType, Generated } from 'kysely'
+
+type Flag = 0 | 1
+/** JSON text; written and read whole. */
+type Json = string
+/** A column that is written once and never changed. */
+type Fixed<T> = ColumnType<T, T, never>
+
+export interface SettingTable {
+  name: string
+  value: string
+}
+
+export interface RegionTable {
+  code: string
+  name: string
+}
+
+export interface UserTable {
+  user_id: Fixed<string>
+  username: string
+  display_name: string
+  password_hash: string
+  must_change_password: Flag
+  role: string
+  scope: string
+  is_disabled: Flag
+  created_at_ms: number
+}
+
+export interface SessionTable {
+  /** SHA-256 of the cookie's token: a copy of the database lets nobody in. */
+  token_hash: Fixed<string>
+  user_id: string
+  created_at_ms: number
+  expires_at_ms: number
+  address: string
+  user_agent: string
+}
+
+export interface TeamTable {
+  team_id: Fixed<string>
+  name: string
+  region: string
+  kind: string
+}
+
+export interface TeamMemberTable {
+  team_id: string
+  user_id: string
+}
+
+export interface EdgeTable {
+  edge_id: Fixed<string>
+  name: string
+  region: string
+  token_hash: string
+  state: string
+  last_seen_at_ms: number | null
+  software: string
+  detector_id: string | null
+}
+
+/** Cameras, checkpoints and sensors as their edge described them; `description` is the protocol's *Description. */
+export interface DeviceTable {
+  device_id: Fixed<string>
+  edge_id: string
+  kind: 'camera' | 'checkpoint' | 'sensor'
+  region: string
+  name: string
+  sensitivity: string
+  description: Json
+  /** CameraHealth of the newest health record, cameras only. */
+  health: Json | null
+  updated_at_ms: number
+}
+
+export interface CursorTable {
+  edge_id: string
+  stream: string
+  epoch: string
+  seq: number
+  updated_at_ms: number
+}
+
+/** Records that could not be taken, with the reason, for an engineer to look at. */
+export interface SetAsideTable {
+  id: Generated<number>
+  edge_id: string
+  stream: string
+  epoch: string
+  seq: number
+  reason: string
+  payload: string
+  at_ms: number
+}
+
+export interface AlertTable {
+  alert_id: Fixed<string>
+  edge_id: string
+  device_id: string
+  device_kind: string
+  region: string
+  rule: string
+  severity: string
+  at_ms: number
+  received_at_ms: number
+  incident_id: string
+  /** The AlertRecord. */
+  record: Json
+}
+
+export interface EvidenceTable {
+  evidence_id: Fixed<string>
+  alert_id: string | null
+  dispatch_id: string | null
+  region: string
+  role: string
+  mime: string
+  sha256: string
+  bytes: number
+  at_ms: number
+  /** Set when the bytes are in the evidence store. */
+  stored_at_ms: number | null
+}
+
+export interface IncidentTable {
+  incident_id: Fixed<string>
+  number: string
+  region: string
+  state: string
+  severity: string
+  rule: string
+  device_id: string
+  device_kind: string
+  reason: string
+  opened_at_ms: number
+  last_alert_at_ms: number
+  updated_at_ms: number
+  alert_count: number
+  snapshot_id: string | null
+  is_drill: Flag
+}
+
+export interface TransitionTable {
+  id: Generated<number>
+  incident_id: string
+  at_ms: number
+  from_state: string | null
+  to_state: string
+  actor_id: string | null
+  actor_name: string
+  note: string
+}
+
+export interface DispatchTable {
+  dispatch_id: Fixed<string>
+  incident_id: string
+  team_id: string
+  region: string
+  state: string
+  instruction: string
+  created_by: string
+  created_at_ms: number
+  acknowledge_by_ms: number
+  arrive_by_ms: number
+}
+
+export interface DispatchStepTable {
+  id: Generated<number>
+  dispatch_id: string
+  at_ms: number
+  state: string
+  actor_id: string
+  actor_name: string
+  note: string
+}
+
+export interface GrantTable {
+  grant_id: Fixed<string>
+  user_id: string
+  camera_id: string
+  region: string
+  purpose: string
+  note: string
+  incident_id: string | null
+  /** pending, active, revoked, refused; expiry follows from end_at_ms. */
+  state: string
+  begin_at_ms: number
+  end_at_ms: number
+  approver_id: string | null
+  created_at_ms: number
+}
+
+export interface ViewingTable {
+  viewing_id: Fixed<string>
+  grant_id: string
+  user_id: string
+  camera_id: string
+  opened_at_ms: number
+  closed_at_ms: number | null
+  bytes: number
+  why_closed: string | null
+}
+
+export interface AuditTable {
+  seq: number
+  at_ms: number
+  actor_id: string | null
+  actor_name: string
+  action: string
+  subject: string
+  detail: Json
+  previous_hash: string
+  hash: string
+}
+
+export interface Tables {
+  setting: SettingTable
+  region: RegionTable
+  user_account: UserTable
+  session: SessionTable
+  team: TeamTable
+  team_member: TeamMemberTable
+  edge: EdgeTable
+  device: DeviceTable
+  cursor: CursorTable
+  set_aside: SetAsideTable
+  alert: AlertTable
+  evidence: EvidenceTable
+  incident: IncidentTable
+  transition: TransitionTable
+  dispatch: DispatchTable
+  dispatch_step: DispatchStepTable
+  viewing_grant: GrantTable
+  viewing: ViewingTable
+  audit: AuditTable
+}
