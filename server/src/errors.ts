@@ -12,9 +12,18 @@ interface ErrorKind {
 export const HUB_ERRORS = {
   HUB_BAD_CREDENTIALS: { status: 401, help: 'User name or password is wrong, or the account is disabled.' },
   HUB_BAD_REQUEST: { status: 400, help: 'The request does not fit its schema; `details` names each place.' },
+  HUB_CONFIG: { status: 0, help: 'A setting is unknown or wrong; every problem is listed with its place.' },
   HUB_CONFLICT: {
     status: 409,
     help: 'The thing has changed meanwhile or is in a state that does not allow this.',
+  },
+  HUB_DATABASE: {
+    status: 0,
+    help: 'The relational database cannot be opened or brought up to date; the message says which file and why.',
+  },
+  HUB_DATABASE_NEWER: {
+    status: 0,
+    help: 'A newer version of the hub has written this database: start that version, or restore an older backup.',
   },
   HUB_FORBIDDEN: { status: 403, help: 'The role does not have the permission that this needs.' },
   HUB_INTERNAL: { status: 500, help: 'A fault of the hub; the log has it under the request id.' },

@@ -1,0 +1,305 @@
+/**
+ * The hub's configuration: one schema for defaults, units, descriptions and checks. `--help`, `.env.example` and
+ * `docs/ref/config.md` are generated from it. Values come from PATROLHUB_* variables, then from a YAML file, then from
+ * the defaults. Nothing else in the hub reads the environment.
+ */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parser, RegionCode } from '@patrolhub/protocol'
+import { type Static, type TSchema, Type } from 'typebox'
+import { parse as parseYaml } from 'yaml'
+import { HubError } from './errors.ts'
+
+const PREFIX = 'PATROLHUB_'
+/** Variables of other processes of the project, which may share an environment with the hub. */
+const OTHERS = ['PATROLHUB_MODELS', 'PATROLHUB_ASSETS', 'PATROLHUB_CACHE']
+const OTHER_PREFIXES = ['PATROLHUB_DEMO_', 'PATROLHUB_TEST_', 'PATROLHUB_EDGE_']
+
+const REPOSITORY = resolve(import.meta.dirname, '../..')
+
+const port = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description })
+const choice = <T extends string>(values: readonly T[], fallback: T, description: string) =>
+  Type.Unsafe<T>(
+    Type.Union(
+      values.map((value) => Type.Literal(value)),
+      { default: fallback, description },
+    ),
+  )
+const text = (description: string, more: { default?: string; secret?: true } = {}) =>
+  Type.String({ minLength: 1, maxLength: 1000, description, ...more })
+
+/** Keys are the names in the YAML file; the variable of `httpPort` is `PATROLHUB_HTTP_PORT`. Order is that of the pages. */
+export const HubSettings = Type.Object(
+  {
+    dataDir: text('Folder of everything the hub keeps: databases, evidence, secrets it made itself.', {
+      default: './var/hub',
+    }),
+    httpHost: text('Address on which HTTP (dashboard, API, media) is served.', { default: '0.0.0.0' }),
+    httpPort: port(8440, 'Port of HTTP, or HTTPS if a certificate is given; 0 takes a free one.'),
+    mqttHost: text('Address on which edges reach the MQTT broker.', { default: '0.0.0.0' }),
+    mqttPort: port(1884, 'Port of the MQTT broker, with TLS if a certificate is given; 0 takes a free one.'),
+    tlsCertFile: Type.Optional(
+      text('PEM file with the certificate chain. With it and tlsKeyFile, HTTP and MQTT use TLS only.'),
+    ),
+    tlsKeyFile: Type.Optional(text('PEM file with the private key of tlsCertFile.')),
+    trustProxy: Type.Boolean({
+      default: false,
+      description:
+        'Take the address of a caller from X-Forwarded-For. Only behind a reverse proxy of your own.',
+    }),
+    logLevel: choice(
+      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+      'info',
+      'How much is logged to standard output, as JSON lines.',
+    ),
+    rootScope: Type.Unsafe<string>({
+      ...RegionCode,
+      default: '4105',
+      description: 'Division code that the first administrator is responsible for.',
+    }),
+    relational: choice(['sqlite'], 'sqlite', 'Engine of the relational store.'),
+    timeseries: choice(['duckdb', 'influxdb'], 'duckdb', 'Engine of the time-series store.'),
+    influxUrl: Type.Optional(text('Base address of InfluxDB, e.g. http://influxdb:8086.')),
+    influxToken: Type.Optional(
+      text('Token of InfluxDB; for InfluxDB 1.x `user:password`.', { secret: true }),
+    ),
+    influxOrg: text('Organisation in InfluxDB; any word for InfluxDB 1.x.', { default: 'patrolhub' }),
+    influxBucket: text('Bucket in InfluxDB; for InfluxDB 1.x the database.', { default: 'patrolhub' }),
+    sessionHours: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 168,
+      default: 12,
+      unit: 'hours',
+      description: 'How long a sign-in lasts.',
+    }),
+    dashboardDir: text('Folder of the built dashboard.', { default: 'dashboard/dist' }),
+    formIncidentWindowSeconds: Type.Integer({
+      minimum: 0,
+      maximum: 86_400,
+      default: 300,
+      unit: 'seconds',
+      description: 'An alert of the same device and rule within this time joins the open incident.',
+    }),
+    mqttMaxConnections: Type.Integer({
+      minimum: 1,
+      maximum: 100_000,
+      default: 2000,
+      unit: 'connections',
+      description: 'More MQTT connections than this are closed at once.',
+    }),
+    ingestMaxWaitingMb: Type.Integer({
+      minimum: 2,
+      maximum: 4096,
+      default: 64,
+      unit: 'MiB',
+      description:
+        'Batches waiting to be stored, all edges together; beyond it the hub stops reading from edges.',
+    }),
+    shutdownSeconds: Type.Number({
+      minimum: 0.1,
+      maximum: 120,
+      default: 15,
+      unit: 'seconds',
+      description: 'How long a stop may take before the process ends anyway.',
+    }),
+  },
+  { additionalProperties: false },
+)
+export type HubConfig = Readonly<Static<typeof HubSettings>>
+export type HubSettingName = keyof HubConfig
+
+export interface SettingDescription {
+  name: HubSettingName
+  variable: string
+  description: string
+  /** As it would be written into the environment; `undefined` if the setting has none. */
+  defaultText: string | undefined
+  unit: string
+  isSecret: boolean
+  values: string
+}
+
+/** Every setting in the order of the pages, for `--help` and the generated documents. */
+export function describeSettings(): SettingDescription[] {
+  return settingEntries().map(([name, schema]) => {
+    const { description = '', unit = '', secret = false } = schema as SettingSchema
+    return {
+      name,
+      variable: variableOf(name),
+      description,
+      defaultText: schema.default === undefined ? undefined : String(schema.default),
+      unit,
+      isSecret: secret,
+      values: valuesOf(schema),
+    }
+  })
+}
+
+type SettingSchema = TSchema & {
+  type?: string
+  anyOf?: { const: string }[]
+  default?: unknown
+  description?: string
+  unit?: string
+  secret?: boolean
+  minimum?: number
+  exclusiveMinimum?: number
+  maximum?: number
+  pattern?: string
+}
+
+function settingEntries(): [HubSettingName, SettingSchema][] {
+  return Object.entries(HubSettings.properties) as [HubSettingName, SettingSchema][]
+}
+
+function variableOf(name: string): string {
+  return PREFIX + name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+}
+
+function valuesOf(schema: SettingSchema): string {
+  if (schema.anyOf) return schema.anyOf.map((option) => option.const).join(', ')
+  if (schema.type === 'boolean') return 'true, false'
+  if (schema.type === 'string') return schema.pattern ? 'division code' : 'text'
+  const low = schema.minimum ?? `more than ${schema.exclusiveMinimum}`
+  return `${schema.type === 'integer' ? 'whole number' : 'number'}, ${low} to ${schema.maximum}`
+}
+
+/** A variable's text as the type that the schema asks for; text that does not convert stays text, for the check to name. */
+function fromText(schema: SettingSchema, value: string): unknown {
+  if (schema.type === 'integer' || schema.type === 'number') {
+    return value.trim() !== '' && Number.isFinite(Number(value)) ? Number(value) : value
+  }
+  if (schema.type === 'boolean') return value === 'true' ? true : value === 'false' ? false : value
+  return value
+}
+
+interface Source {
+  env: Readonly<Record<string, string | undefined>>
+  /** YAML file of `--config`. */
+  file?: string | undefined
+}
+
+/**
+ * Reads, checks and freezes the configuration. Throws HUB_CONFIG whose `details` list every problem there is, each
+ * with the place it came from. An empty variable counts as not set. Secrets are never repeated in a problem.
+ */
+export function loadConfig(source: Source): HubConfig {
+  const problems: string[] = []
+  const fromFile = source.file === undefined ? {} : readSettingsFile(source.file, problems)
+  const fromEnv = readVariables(source.env, problems)
+
+  const values: Record<string, unknown> = {}
+  for (const [name, schema] of settingEntries()) {
+    const place = name in fromEnv ? variableOf(name) : `${name} in ${source.file}`
+    const value = name in fromEnv ? fromEnv[name] : fromFile[name]
+    if (value === undefined || value === null) {
+      if (schema.default !== undefined) values[name] = schema.default
+      continue
+    }
+    const checked = parser(schema)(value)
+    if (checked.ok) values[name] = value
+    else problems.push(`${place}: ${describeProblem(schema, value)}`)
+  }
+  problems.push(...crossChecks(values))
+  if (problems.length > 0) {
+    throw new HubError('HUB_CONFIG', 'the configuration is wrong', { details: problems })
+  }
+
+  const config = values as Static<typeof HubSettings>
+  const usesDefaultDashboard = !('dashboardDir' in fromEnv) && !('dashboardDir' in fromFile)
+  return Object.freeze({
+    ...config,
+    dataDir: resolve(config.dataDir),
+    dashboardDir: resolve(usesDefaultDashboard ? REPOSITORY : '.', config.dashboardDir),
+  })
+}
+
+function describeProblem(schema: SettingSchema, value: unknown): string {
+  const shown = schema.secret ? 'the value' : JSON.stringify(value)
+  return `${shown} is not allowed; expected ${valuesOf(schema)}`
+}
+
+function readSettingsFile(file: string, problems: string[]): Record<string, unknown> {
+  let content: unknown
+  try {
+    content = parseYaml(readFileSync(file, 'utf8'))
+  } catch (error) {
+    problems.push(`${file}: ${(error as Error).message.split('\n')[0]}`)
+    return {}
+  }
+  if (content === null || content === undefined) return {}
+  if (typeof content !== 'object' || Array.isArray(content)) {
+    problems.push(`${file}: must hold settings, one "name: value" a line`)
+    return {}
+  }
+  for (const name of Object.keys(content)) {
+    if (!(name in HubSettings.properties)) {
+      problems.push(
+        `${name} in ${file}: no such setting${suggestion(name, Object.keys(HubSettings.properties))}`,
+      )
+    }
+  }
+  return content as Record<string, unknown>
+}
+
+function readVariables(env: Source['env'], problems: string[]): Record<string, unknown> {
+  const byVariable = new Map(settingEntries().map(([name, schema]) => [variableOf(name), { name, schema }]))
+  const values: Record<string, unknown> = {}
+  for (const [variable, value] of Object.entries(env)) {
+    if (!variable.startsWith(PREFIX) || value === undefined) continue
+    const setting = byVariable.get(variable)
+    if (setting) {
+      if (value !== '') values[setting.name] = fromText(setting.schema, value)
+    } else if (!OTHERS.includes(variable) && !OTHER_PREFIXES.some((prefix) => variable.startsWith(prefix))) {
+      problems.push(`${variable}: no such setting${suggestion(variable, [...byVariable.keys()])}`)
+    }
+  }
+  return values
+}
+
+function crossChecks(values: Record<string, unknown>): string[] {
+  const problems: string[] = []
+  if ((values.tlsCertFile === undefined) !== (values.tlsKeyFile === undefined)) {
+    problems.push(`${variableOf('tlsCertFile')} and ${variableOf('tlsKeyFile')}: give both or none`)
+  }
+  for (const name of ['tlsCertFile', 'tlsKeyFile'] as const) {
+    const file = values[name]
+    if (typeof file !== 'string') continue
+    try {
+      readFileSync(file)
+    } catch (error) {
+      problems.push(`${variableOf(name)}: ${(error as Error).message}`)
+    }
+  }
+  if (values.timeseries === 'influxdb') {
+    for (const name of ['influxUrl', 'influxToken'] as const) {
+      if (values[name] === undefined) {
+        problems.push(`${variableOf(name)}: needed because ${variableOf('timeseries')} is influxdb`)
+      }
+    }
+  }
+  return problems
+}
+
+/** ` (did you mean X?)` for the closest name, if it is close. */
+function suggestion(wrong: string, names: readonly string[]): string {
+  const [closest] = names
+    .map((name) => ({ name, distance: editDistance(wrong.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+  return closest && closest.distance <= 4 ? ` (did you mean ${closest.name}?)` : ''
+}
+
+/** Levenshtein distance: fewest single-character insertions, deletions and replacements. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(previous[j]! + 1, row[j - 1]! + 1, replaced))
+    }
+    previous = row
+  }
+  return previous[b.length]!
+}

@@ -1,0 +1,54 @@
+/** Brings a relational store up to the tables of this version. Every migration runs in one transaction or not at all. */
+import { type Kysely, sql } from 'kysely'
+import { type Migration, Migrator } from 'kysely/migration'
+import { HubError } from '../errors.ts'
+import * as first from './001-first.ts'
+
+/** In order; names are for ever. */
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '001-first': first,
+}
+
+/**
+ * Runs what is missing and answers the names of what ran. Throws HUB_DATABASE_NEWER if the store has a migration that
+ * this version does not know: an older hub must not write into it.
+ */
+export async function migrate(db: Kysely<unknown>, storeName: string): Promise<string[]> {
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
+    migrationTableName: 'schema_migration',
+    migrationLockTableName: 'schema_migration_lock',
+  })
+  const unknown = (await appliedMigrations(db)).filter((name) => !(name in MIGRATIONS))
+  if (unknown.length > 0) {
+    throw new HubError(
+      'HUB_DATABASE_NEWER',
+      `${storeName} was written by a newer version of the hub (migration ${unknown.join(', ')}); ` +
+        'start that version, or restore a backup made before it',
+    )
+  }
+  const { error, results } = await migrator.migrateToLatest()
+  if (error !== undefined) {
+    const failed = results?.find((result) => result.status === 'Error')?.migrationName
+    throw new HubError(
+      'HUB_DATABASE',
+      `${storeName}: migration ${failed ?? ''} failed: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
+  }
+  return (results ?? []).map((result) => result.migrationName)
+}
+
+async function appliedMigrations(db: Kysely<unknown>): Promise<string[]> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
+  if (!tables.some((table) => table.name === 'schema_migration')) return []
+  const { rows } = await sql<{ name: string }>`select name from schema_migration order by name`.execute(db)
+  return rows.map((row) => row.name)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
