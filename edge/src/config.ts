@@ -1,46 +1,277 @@
-/** The configuration of one edge: a YAML (or JSON) file, checked whole before anything starts. */
+/**
+ * The configuration of one edge: a YAML (or JSON) file, checked whole before anything starts. What comes out is
+ * frozen, has every default filled in, secrets read from their files and paths made absolute.
+ */
 import { readFileSync } from 'node:fs'
-import {
-  CameraDescription,
-  CheckpointDescription,
-  NormPolygon,
-  parser,
-  RegionCode,
-  SensorDescription,
-  Severity,
-} from '@patrolhub/protocol'
-import { type Static, Type } from 'typebox'
+import { dirname, resolve } from 'node:path'
+import { covers } from '@patrolhub/protocol'
+import { Value } from 'typebox/value'
 import { parse as parseYaml } from 'yaml'
+import { problemsOf } from './config/problems.ts'
+import { type CameraConfig, type CheckpointConfig, EdgeFile, type SensorConfig } from './config/schema.ts'
 import { EdgeError } from './errors.ts'
 
-const strict = { additionalProperties: false } as const
+export { type ConfigRow, describeConfig } from './config/reference.ts'
+export {
+  CameraConfig,
+  CheckpointConfig,
+  IntrusionRuleConfig,
+  SensorConfig,
+  SignalRuleConfig,
+} from './config/schema.ts'
 
-/** Alerts when an object of one of the classes stands with its foot point in the zone for `minSeconds`. */
-export const IntrusionRuleConfig = Type.Object(
-  {
-    kind: Type.Literal('intrusion'),
-    name: Type.String({ minLength: 1, maxLength: 80 }),
-    zone: NormPolygon,
-    classes: Type.Array(Type.String(), { minItems: 1, default: ['person'] }),
-    minSeconds: Type.Number({ minimum: 0, maximum: 3600, default: 0.5 }),
-    cooldownSeconds: Type.Number({ minimum: 0, maximum: 86400, default: 30 }),
-    severity: Severity,
-  },
-  strict,
-)
-export type IntrusionRuleConfig = Static<typeof IntrusionRuleConfig>
+export interface DeviceCredential {
+  deviceId: string
+  username: string
+  password: string
+}
 
-export const CameraConfig = Type.Object(
-  {
-    ...CameraDescription.properties,
-    url: Type.String({
-      pattern: '^rtsps?://',
-      description: 'RTSP address, with credentials if the camera asks for them',
-    }),
-    analysisFps: Type.Number({ minimum: 0.2, maximum: 30, default: 5 }),
-    rules: Type.Array(IntrusionRuleConfig, { maxItems: 32, default: [] }),
-  },
-  strict,
-)
-export type CameraConfig = Static<typeof CameraConfig>
-void [readFileSync, CheckpointDescription, SensorDescription, RegionCode, parser, parseYaml, EdgeError]
+/** What the plates of passages are protected with. */
+export interface PlateKeys {
+  /** 32 bytes. */
+  hashKey?: Buffer
+  /** 32 bytes and the number that stands before every ciphertext made with it. */
+  cipherKey?: { version: number; key: Buffer }
+}
+
+export interface EdgeConfig {
+  readonly edgeId: string
+  readonly name?: string
+  readonly region: string
+  /** Absolute. */
+  readonly dataDir: string
+  readonly logLevel: EdgeFile['logLevel']
+  readonly hub: {
+    readonly url: string
+    readonly mqttUrl: string
+    readonly token: string
+    /** PEM; for MQTT, evidence and the relay alike. */
+    readonly ca?: string
+  }
+  readonly detector: Readonly<EdgeFile['detector']>
+  readonly intake: {
+    readonly host: string
+    readonly port: number
+    readonly maxMessageBytes: number
+    readonly devices: readonly DeviceCredential[]
+  }
+  readonly plates: PlateKeys
+  readonly journal: { readonly maxMegabytes: number }
+  readonly healthSeconds: number
+  readonly cameras: readonly CameraConfig[]
+  readonly checkpoints: readonly CheckpointConfig[]
+  readonly sensors: readonly SensorConfig[]
+}
+
+/**
+ * Reads and checks a configuration file.
+ * @throws EdgeError EDGE_CONFIG with every problem in `details`.
+ */
+export function loadEdgeConfig(file: string): EdgeConfig {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw wrong(file, [`(file): cannot be read (${(error as Error).message})`])
+  }
+  return parseEdgeConfig(text, { file })
+}
+
+/** As `loadEdgeConfig`, from text; `file` gives the folder that relative paths start from. */
+export function parseEdgeConfig(text: string, { file }: { file: string }): EdgeConfig {
+  let input: unknown
+  try {
+    input = parseYaml(text)
+  } catch (error) {
+    throw wrong(file, [`(file): is not YAML (${(error as Error).message.split('\n')[0]})`])
+  }
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw wrong(file, ['(file): must be a group of settings'])
+  }
+  const filled = Value.Default(EdgeFile, Value.Clone(input))
+  const problems = problemsOf(EdgeFile, filled)
+  const folder = dirname(resolve(file))
+  // The checks across settings run on whatever has the right form, so that one pass over the file shows everything.
+  const settings = filled as EdgeFile
+  problems.push(...attempt(() => crossProblems(settings)))
+  const secrets = new SecretReader(folder, problems)
+  const token = attemptValue(() =>
+    secrets.oneOf('hub', settings.hub.token, 'token', settings.hub.tokenFile, 'tokenFile'),
+  )
+  const ca = attemptValue(() => secrets.file('hub/caFile', settings.hub.caFile))
+  const devices = attemptValue(() =>
+    settings.intake.devices.map((device, index) => ({
+      deviceId: device.deviceId,
+      username: device.username ?? device.deviceId,
+      password:
+        secrets.oneOf(
+          `intake/devices/${index}`,
+          device.password,
+          'password',
+          device.passwordFile,
+          'passwordFile',
+        ) ?? '',
+    })),
+  )
+  const plates = attemptValue(() => plateKeys(settings, secrets))
+  if (problems.length > 0) throw wrong(file, problems)
+  return deepFreeze({
+    edgeId: settings.edgeId,
+    ...(settings.name === undefined ? {} : { name: settings.name }),
+    region: settings.region,
+    dataDir: resolve(folder, settings.dataDir),
+    logLevel: settings.logLevel,
+    hub: {
+      url: settings.hub.url.replace(/\/+$/, ''),
+      mqttUrl: settings.hub.mqttUrl,
+      token: token!,
+      ...(ca === undefined ? {} : { ca }),
+    },
+    detector: {
+      ...settings.detector,
+      modelFolders: settings.detector.modelFolders.map((path) => resolve(folder, path)),
+    },
+    intake: {
+      host: settings.intake.host,
+      port: settings.intake.port,
+      maxMessageBytes: settings.intake.maxMessageBytes,
+      devices: devices!,
+    },
+    plates: plates!,
+    journal: settings.journal,
+    healthSeconds: settings.healthSeconds,
+    cameras: settings.cameras,
+    checkpoints: settings.checkpoints,
+    sensors: settings.sensors,
+  })
+}
+
+function wrong(file: string, problems: string[]): EdgeError {
+  return new EdgeError('EDGE_CONFIG', `The configuration ${file} has ${problems.length} problem(s).`, {
+    details: problems,
+  })
+}
+
+/** What the schema cannot say: regions inside the edge's, ids once, devices that exist. */
+function crossProblems(settings: EdgeFile): string[] {
+  const problems: string[] = []
+  const seen = new Map<string, string>()
+  const groups = [
+    { key: 'cameras', idKey: 'cameraId', items: settings.cameras },
+    { key: 'checkpoints', idKey: 'checkpointId', items: settings.checkpoints },
+    { key: 'sensors', idKey: 'sensorId', items: settings.sensors },
+  ] as const
+  for (const { key, idKey, items } of groups) {
+    for (const [index, item] of (Array.isArray(items) ? items : []).entries()) {
+      const place = `${key}/${index}`
+      const id = (item as Record<string, unknown>)?.[idKey]
+      if (typeof id === 'string') {
+        const before = seen.get(id)
+        if (before) problems.push(`${place}/${idKey}: ${id} is already the id of ${before}`)
+        else seen.set(id, place)
+      }
+      const region = item?.region
+      if (
+        typeof region === 'string' &&
+        typeof settings.region === 'string' &&
+        !covers(settings.region, region)
+      ) {
+        problems.push(`${place}/region: ${region} lies outside ${settings.region}, the region of this edge`)
+      }
+    }
+  }
+  const users = new Set<string>()
+  for (const [index, device] of (settings.intake?.devices ?? []).entries()) {
+    const place = `intake/devices/${index}`
+    if (typeof device?.deviceId !== 'string') continue
+    if (!/^(checkpoints|sensors)/.test(seen.get(device.deviceId) ?? '')) {
+      problems.push(`${place}/deviceId: no checkpoint or sensor has the id ${device.deviceId}`)
+    }
+    const username = device.username ?? device.deviceId
+    if (users.has(username)) problems.push(`${place}/username: ${username} is used twice`)
+    users.add(username)
+  }
+  return problems
+}
+
+function plateKeys(settings: EdgeFile, secrets: SecretReader): PlateKeys {
+  const keys: PlateKeys = {}
+  const hash = secrets.file('plates/hashKeyFile', settings.plates.hashKeyFile)
+  if (hash !== undefined) {
+    if (/^[0-9a-f]{64}$/i.test(hash)) keys.hashKey = Buffer.from(hash, 'hex')
+    else secrets.problem('plates/hashKeyFile: must hold 64 hexadecimal digits')
+  }
+  const cipher = secrets.file('plates/cipherKeyFile', settings.plates.cipherKeyFile)
+  if (cipher !== undefined) {
+    const match = /^(?:(\d{1,6}):)?([0-9a-f]{64})$/i.exec(cipher)
+    if (match) keys.cipherKey = { version: Number(match[1] ?? 1), key: Buffer.from(match[2]!, 'hex') }
+    else
+      secrets.problem('plates/cipherKeyFile: must hold 64 hexadecimal digits, or `version:` and the digits')
+  }
+  return keys
+}
+
+/** Takes secrets from their files and notes what is wrong with them. */
+class SecretReader {
+  readonly #folder: string
+  readonly #problems: string[]
+
+  constructor(folder: string, problems: string[]) {
+    this.#folder = folder
+    this.#problems = problems
+  }
+
+  problem(text: string): void {
+    this.#problems.push(text)
+  }
+
+  /** The trimmed content of a file; `undefined` if none is named or it cannot be read. */
+  file(place: string, path: string | undefined): string | undefined {
+    if (path === undefined) return undefined
+    try {
+      const content = readFileSync(resolve(this.#folder, path), 'utf8').trim()
+      if (content === '') this.problem(`${place}: ${path} is empty`)
+      return content
+    } catch (error) {
+      this.problem(`${place}: cannot be read (${(error as Error).message})`)
+      return undefined
+    }
+  }
+
+  /** The secret from exactly one of two settings. */
+  oneOf(
+    place: string,
+    value: string | undefined,
+    valueKey: string,
+    path: string | undefined,
+    pathKey: string,
+  ): string | undefined {
+    if ((value === undefined) === (path === undefined)) {
+      this.problem(`${place}: needs ${valueKey} or ${pathKey}${value === undefined ? '' : ', not both'}`)
+      return undefined
+    }
+    return value ?? this.file(`${place}/${pathKey}`, path)
+  }
+}
+
+/** A cross-check over settings of the wrong form has nothing to add: the schema has already said what is wrong. */
+function attempt(check: () => string[]): string[] {
+  return attemptValue(check) ?? []
+}
+
+function attemptValue<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof TypeError) return undefined
+    throw error
+  }
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    // A Buffer cannot be frozen; nobody but the plate cloak gets to see the keys.
+    if (typeof inner === 'object' && inner !== null && !ArrayBuffer.isView(inner)) deepFreeze(inner)
+  }
+  return Object.freeze(value)
+}

@@ -1,0 +1,320 @@
+/** The form of an edge's configuration file: every setting with its default, unit and meaning. */
+import {
+  CameraDescription,
+  CheckpointDescription,
+  DeviceId,
+  NormPolygon,
+  Quantity,
+  RegionCode,
+  Sensitivity,
+  SensorDescription,
+  Severity,
+} from '@patrolhub/protocol'
+import { type Static, type TSchema, Type } from 'typebox'
+
+const strict = { additionalProperties: false } as const
+const strictWithDefaults = { ...strict, default: {} } as const
+
+/** The same schema with its own description or default. TypeBox keeps hidden properties that a spread would lose. */
+function described<S extends TSchema>(schema: S, options: { description: string; default?: unknown }): S {
+  const properties = {
+    ...Object.getOwnPropertyDescriptors(schema),
+    ...Object.getOwnPropertyDescriptors(options),
+  }
+  return Object.defineProperties({}, properties) as S
+}
+
+const FilePath = (description: string) => Type.String({ minLength: 1, maxLength: 1000, description })
+
+/** Name and position of a device, with words for the reference page. */
+const place = {
+  name: Type.String({ minLength: 1, maxLength: 80, description: 'what people call it' }),
+  region: described(RegionCode, { description: 'division code where it stands' }),
+  latitude: Type.Optional(Type.Number({ minimum: -90, maximum: 90, description: 'WGS 84' })),
+  longitude: Type.Optional(Type.Number({ minimum: -180, maximum: 180, description: 'WGS 84' })),
+}
+
+/** Alerts when an object of one of the classes stands with its foot point in the zone for `minSeconds`. */
+export const IntrusionRuleConfig = Type.Object(
+  {
+    kind: Type.Literal('intrusion', { description: 'an object of one of the classes stands in the zone' }),
+    name: Type.String({ minLength: 1, maxLength: 80, description: 'what people call this zone' }),
+    zone: described(NormPolygon, { description: 'corners [x, y] of the zone, fractions of the picture' }),
+    classes: Type.Array(Type.String({ minLength: 1, maxLength: 40 }), {
+      minItems: 1,
+      maxItems: 80,
+      default: ['person'],
+      description: 'class names of the detector',
+    }),
+    minSeconds: Type.Number({
+      minimum: 0,
+      maximum: 3600,
+      default: 0.5,
+      description: 'how long the object has to stay in the zone',
+    }),
+    cooldownSeconds: Type.Number({
+      minimum: 0,
+      maximum: 86_400,
+      default: 30,
+      description: 'how long the rule is silent after an alert',
+    }),
+    severity: described(Severity, { description: 'severity of the alert' }),
+  },
+  strict,
+)
+export type IntrusionRuleConfig = Static<typeof IntrusionRuleConfig>
+
+export const CameraConfig = Type.Object(
+  {
+    ...CameraDescription.properties,
+    ...place,
+    sensitivity: described(Sensitivity, { description: 'who may watch: restricted needs a second person' }),
+    url: Type.String({
+      pattern: '^rtsps?://',
+      maxLength: 1000,
+      description: 'RTSP address, with credentials if the camera asks for them',
+    }),
+    analysisFps: Type.Number({
+      minimum: 0.2,
+      maximum: 30,
+      default: 5,
+      description: 'frames that are analysed',
+      unit: 'frames/s',
+    }),
+    rules: Type.Array(IntrusionRuleConfig, { maxItems: 32, default: [], description: 'what raises alerts' }),
+  },
+  strict,
+)
+export type CameraConfig = Static<typeof CameraConfig>
+
+/** When a value of a series is odd enough for an alert. */
+export const SignalRuleConfig = Type.Object(
+  {
+    threshold: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      default: 0.7,
+      description:
+        'anomaly score from which an alert is raised: 0.5 is 4 spreads from the expected value, 0.7 is 6',
+    }),
+    severity: described(Severity, { default: 'minor', description: 'severity of the alert' }),
+    cooldownSeconds: Type.Number({
+      minimum: 0,
+      maximum: 86_400,
+      default: 300,
+      description: 'how long the series raises no other alert',
+    }),
+    warmUpValues: Type.Integer({
+      minimum: 8,
+      maximum: 10_000,
+      default: 20,
+      description: 'values that have to be seen before the first alert',
+    }),
+  },
+  strictWithDefaults,
+)
+export type SignalRuleConfig = Static<typeof SignalRuleConfig>
+
+export const CheckpointConfig = Type.Object(
+  {
+    ...CheckpointDescription.properties,
+    ...place,
+    lanes: Type.Integer({ minimum: 1, maximum: 32, description: 'number of lanes' }),
+    timeZone: Type.String({
+      pattern: '^[+-](0\\d|1[0-4]):[0-5]\\d$',
+      default: '+08:00',
+      description: "offset of the station's clock from UTC, for PassTime",
+    }),
+    flowWindowSeconds: Type.Number({
+      minimum: 1,
+      maximum: 3600,
+      default: 60,
+      description: 'length of the windows in which vehicles are counted and speeds averaged',
+    }),
+    rule: described(SignalRuleConfig, { description: 'when flow or speed raises an alert' }),
+  },
+  strict,
+)
+export type CheckpointConfig = Static<typeof CheckpointConfig>
+
+export const SensorConfig = Type.Object(
+  {
+    ...SensorDescription.properties,
+    ...place,
+    quantity: described(Quantity, { description: 'what is measured, e.g. water_level, smoke, gas' }),
+    unit: Type.String({ maxLength: 16, description: 'unit of the readings' }),
+    rule: described(SignalRuleConfig, { description: 'when a reading raises an alert' }),
+  },
+  strict,
+)
+export type SensorConfig = Static<typeof SensorConfig>
+
+const DeviceAccess = Type.Object(
+  {
+    deviceId: described(DeviceId, {
+      description: 'id of a checkpoint or sensor below; it publishes to devices/{deviceId}/…',
+    }),
+    username: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: 'MQTT user name; the deviceId unless set' }),
+    ),
+    password: Type.Optional(
+      Type.String({ minLength: 8, maxLength: 200, description: 'MQTT password', secret: true }),
+    ),
+    passwordFile: Type.Optional(FilePath('file that holds the password, instead of `password`')),
+  },
+  strict,
+)
+
+const Port = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description })
+
+export const EdgeFile = Type.Object(
+  {
+    edgeId: described(DeviceId, { description: 'the id under which the hub knows this edge' }),
+    name: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 80,
+        description: 'for people who read the log; the hub keeps its own',
+      }),
+    ),
+    region: described(RegionCode, {
+      description: 'division code that this edge serves; every device lies inside it',
+    }),
+    dataDir: Type.String({
+      minLength: 1,
+      maxLength: 1000,
+      default: 'var/edge',
+      description: 'folder for journal and evidence; relative to this file',
+    }),
+    logLevel: Type.Union(
+      (['error', 'warn', 'info', 'debug'] as const).map((level) => Type.Literal(level)),
+      { default: 'info', description: 'least important messages that are logged' },
+    ),
+    hub: Type.Object(
+      {
+        url: Type.String({
+          pattern: '^https?://',
+          maxLength: 1000,
+          description: 'address for evidence and live video',
+        }),
+        mqttUrl: Type.String({ pattern: '^mqtts?://', maxLength: 1000, description: 'address for records' }),
+        token: Type.Optional(
+          Type.String({
+            minLength: 16,
+            maxLength: 200,
+            description: 'printed by `edge add` on the hub',
+            secret: true,
+          }),
+        ),
+        tokenFile: Type.Optional(FilePath('file that holds the token, instead of `token`')),
+        caFile: Type.Optional(
+          FilePath('PEM certificates that the hub is checked against, for a private authority'),
+        ),
+      },
+      strict,
+    ),
+    detector: Type.Object(
+      {
+        model: Type.String({
+          pattern: '^[a-z0-9][a-z0-9-]{0,59}$',
+          default: 'auto',
+          description: '`auto` takes the first of the catalogue that is found, else a model id',
+        }),
+        workers: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: 64,
+            description: 'inference threads; one less than the cores unless set',
+          }),
+        ),
+        inputWidthPx: Type.Optional(
+          Type.Integer({
+            minimum: 32,
+            maximum: 4096,
+            description: "model input; the model's own unless set",
+          }),
+        ),
+        inputHeightPx: Type.Optional(
+          Type.Integer({
+            minimum: 32,
+            maximum: 4096,
+            description: "model input; the model's own unless set",
+          }),
+        ),
+        scoreThreshold: Type.Number({
+          minimum: 0.01,
+          maximum: 0.99,
+          default: 0.4,
+          description: 'objects below this score are ignored',
+        }),
+        modelFolders: Type.Array(Type.String({ minLength: 1, maxLength: 1000 }), {
+          maxItems: 16,
+          default: [],
+          description: 'folders that are searched for models before the usual ones; relative to this file',
+        }),
+      },
+      strictWithDefaults,
+    ),
+    intake: Type.Object(
+      {
+        host: Type.String({
+          minLength: 1,
+          maxLength: 255,
+          default: '0.0.0.0',
+          description: 'address to listen on',
+        }),
+        port: Port(1883, 'MQTT port for devices; 0 takes a free one'),
+        maxMessageBytes: Type.Integer({
+          minimum: 1024,
+          maximum: 16_777_216,
+          default: 262_144,
+          description: 'a larger MQTT packet ends the connection',
+        }),
+        devices: Type.Array(DeviceAccess, {
+          maxItems: 4096,
+          default: [],
+          description: 'who may connect; nobody else can',
+        }),
+      },
+      strictWithDefaults,
+    ),
+    plates: Type.Object(
+      {
+        hashKeyFile: Type.Optional(
+          FilePath('file with the key for plate hashes: 64 hexadecimal digits, the same on every edge'),
+        ),
+        cipherKeyFile: Type.Optional(
+          FilePath(
+            'file with the key for plate ciphertext: 64 hexadecimal digits, or `version:` and the digits',
+          ),
+        ),
+      },
+      { ...strictWithDefaults, description: 'without keys plates are dropped' },
+    ),
+    journal: Type.Object(
+      {
+        maxMegabytes: Type.Integer({
+          minimum: 16,
+          maximum: 1_048_576,
+          default: 2048,
+          description:
+            'size from which the oldest measurements are given up, counted and declared to the hub',
+          unit: 'MB',
+        }),
+      },
+      strictWithDefaults,
+    ),
+    healthSeconds: Type.Number({
+      minimum: 1,
+      maximum: 3600,
+      default: 60,
+      description: 'time between health records',
+    }),
+    cameras: Type.Array(CameraConfig, { maxItems: 256, default: [] }),
+    checkpoints: Type.Array(CheckpointConfig, { maxItems: 256, default: [] }),
+    sensors: Type.Array(SensorConfig, { maxItems: 4096, default: [] }),
+  },
+  strict,
+)
+export type EdgeFile = Static<typeof EdgeFile>

@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describeConfig, loadEdgeConfig, parseEdgeConfig } from '../src/config.ts'
+import { EdgeError } from '../src/errors.ts'
+
+const EXAMPLE = fileURLToPath(new URL('../edge.example.yaml', import.meta.url))
+const MINIMAL = `
+edgeId: e1
+region: "410502"
+hub: { url: "http://127.0.0.1:1", mqttUrl: "mqtt://127.0.0.1:2", token: "0123456789abcdef" }
+`
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'patrolhub-config-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const parse = (text: string) => parseEdgeConfig(text, { file: join(folder, 'edge.yaml') })
+
+function problemsIn(text: string): readonly string[] {
+  try {
+    parse(text)
+  } catch (error) {
+    if (error instanceof EdgeError && error.code === 'EDGE_CONFIG') return error.details
+    throw error
+  }
+  return []
+}
+
+describe('the configuration of an edge', () => {
+  it('is shown by the example file, which is accepted', () => {
+    const config = loadEdgeConfig(EXAMPLE)
+    expect(config.cameras[0]?.rules[0]?.zone).toHaveLength(4)
+    expect(config.intake.devices[0]).toMatchObject({ username: 'checkpoint-east-gate' })
+  })
+
+  it('fills in every default, makes paths absolute and is frozen', () => {
+    const config = parse(MINIMAL)
+    expect(config).toMatchObject({
+      dataDir: join(folder, 'var/edge'),
+      detector: { model: 'auto', scoreThreshold: 0.4 },
+      intake: { port: 1883, devices: [] },
+      healthSeconds: 60,
+      cameras: [],
+    })
+    expect(Object.isFrozen(config.detector)).toBe(true)
+  })
+
+  it('lists every problem at once, each with its place', () => {
+    const problems = problemsIn(`
+edgeId: a b
+region: "410502"
+detectr: {}
+hub: { url: "ftp://x", mqttUrl: "mqtt://x", token: short, tokenFile: x }
+intake: { devices: [{ deviceId: nobody, password: long-enough }] }
+cameras:
+  - { cameraId: c, name: x, region: "4106", sensitivity: open, url: "http://x",
+      rules: [{ kind: loiter }, { kind: intrusion, name: z, zone: [[0, 2], [1, 1]], severity: big }] }
+sensors: [{ sensorId: c, region: "410502", name: s, unit: m, quantity: Level }]
+`)
+    for (const [place, word] of [
+      ['edgeId', 'pattern'],
+      ['detectr', 'is detector meant'],
+      ['hub/url', 'pattern'],
+      ['hub/token', 'not shown'],
+      ['hub', 'not both'],
+      ['intake/devices/0/deviceId', 'nobody'],
+      ['cameras/0/region', 'outside'],
+      ['cameras/0/sensitivity', 'restricted'],
+      ['cameras/0/url', 'rtsps'],
+      ['cameras/0/rules/0/kind', 'intrusion'],
+      ['cameras/0/rules/1/zone', 'at least 3'],
+      ['cameras/0/rules/1/severity', 'critical'],
+      ['sensors/0/quantity', 'pattern'],
+      ['sensors/0/sensorId', 'already the id of cameras/0'],
+    ] as const) {
+      expect(
+        problems.some((problem) => problem.startsWith(`${place}: `) && problem.includes(word)),
+        `${place} … ${word} in\n${problems.join('\n')}`,
+      ).toBe(true)
+    }
+    expect(problems.join(), 'a secret is never shown').not.toContain('"short"')
+  })
+
+  it('reads secrets from files and says which file it could not read', () => {
+    writeFileSync(join(folder, 'token'), 'a-token-from-a-file\n')
+    writeFileSync(join(folder, 'hash.key'), `${'ab'.repeat(32)}\n`)
+    writeFileSync(join(folder, 'cipher.key'), `7:${'cd'.repeat(32)}\n`)
+    const text = MINIMAL.replace('token: "0123456789abcdef"', 'tokenFile: token')
+    const config = parse(`${text}\nplates: { hashKeyFile: hash.key, cipherKeyFile: cipher.key }`)
+    expect(config.hub.token).toBe('a-token-from-a-file')
+    expect(config.plates.hashKey).toHaveLength(32)
+    expect(config.plates.cipherKey).toMatchObject({ version: 7 })
+
+    expect(problemsIn(text.replace('tokenFile: token', 'tokenFile: missing'))[0]).toMatch(
+      /^hub\/tokenFile: cannot be read/,
+    )
+    writeFileSync(join(folder, 'hash.key'), 'too short')
+    expect(problemsIn(`${MINIMAL}\nplates: { hashKeyFile: hash.key }`)[0]).toMatch(
+      /^plates\/hashKeyFile: .*64/,
+    )
+  })
+
+  it('refuses a file that is missing, is not YAML or holds something else', () => {
+    expect(() => loadEdgeConfig(join(folder, 'none.yaml'))).toThrow(EdgeError)
+    expect(problemsIn('a: [')[0]).toContain('not YAML')
+    expect(problemsIn('- 1')[0]).toContain('group of settings')
+  })
+
+  it('answers arbitrary values with problems, never with another error', () => {
+    const keys = [
+      'edgeId',
+      'region',
+      'hub',
+      'detector',
+      'intake',
+      'cameras',
+      'checkpoints',
+      'sensors',
+      'plates',
+    ]
+    const settings = fc.dictionary(fc.constantFrom(...keys), fc.jsonValue())
+    fc.assert(fc.property(settings, (value) => problemsIn(JSON.stringify(value)).length > 0))
+  })
+})
+
+describe('the reference of the settings', () => {
+  it('has one row a setting, with a meaning, a unit where one is needed and no default for secrets', () => {
+    const rows = describeConfig()
+    expect(new Set(rows.map((row) => row.path)).size).toBe(rows.length)
+    for (const row of rows) expect(row.description, row.path).not.toBe('')
+    expect(rows.find((row) => row.path === 'cameras[].rules[].minSeconds')).toMatchObject({
+      unit: 's',
+      default: '0.5',
+    })
+    expect(rows.filter((row) => row.isSecret).map((row) => row.path)).toEqual([
+      'hub.token',
+      'intake.devices[].password',
+    ])
+  })
+})
