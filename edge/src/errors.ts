@@ -9,7 +9,13 @@ interface ErrorKind {
 
 export const EDGE_ERRORS = {
   EDGE_CONFIG: { help: 'The configuration is wrong; every problem is listed with its place.' },
+  EDGE_DETECTION_FAILED: {
+    help: 'The detector could not analyse a frame. If its worker crashed, it is started again by itself.',
+  },
+  EDGE_FRAME_FORMAT: { help: 'A frame has another size than the detector asked for.' },
+  EDGE_MODEL_CATALOGUE: { help: 'The model catalogue cannot be read, or an entry is incomplete.' },
   EDGE_MODEL_HASH: { help: 'A model file does not have the SHA-256 of its catalogue entry: fetch it again.' },
+  EDGE_MODEL_LOAD: { help: 'onnxruntime cannot load a model file although its SHA-256 is right.' },
   EDGE_MODEL_MISSING: {
     help: 'No model file was found in the folders that were searched: run `npm run models -- prepare`.',
   },
