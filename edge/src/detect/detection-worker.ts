@@ -1,0 +1,30 @@
+/** The thread in which one detection model runs: `workerData` in, then one reply for each request. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { EdgeError } from '../errors.ts'
+import { DetectionSession } from './detection-session.ts'
+import type { AnalyseRequest, DetectionWorkerData, WorkerReply } from './worker-messages.ts'
+
+const port = parentPort!
+
+function reply(message: WorkerReply, pixels?: Uint8Array<ArrayBuffer>): void {
+  port.postMessage(message, pixels ? [pixels.buffer] : [])
+}
+
+async function analyse(session: DetectionSession, request: AnalyseRequest): Promise<void> {
+  const { pixels } = request
+  const picture = { widthPx: request.pictureWidthPx, heightPx: request.pictureHeightPx }
+  try {
+    reply({ kind: 'analysed', ...(await session.detect(pixels, picture)), pixels }, pixels)
+  } catch (error) {
+    reply({ kind: 'failed', message: (error as Error).message, pixels }, pixels)
+  }
+}
+
+try {
+  const session = await DetectionSession.open(workerData as DetectionWorkerData)
+  port.on('message', (request: AnalyseRequest) => void analyse(session, request))
+  reply({ kind: 'ready' })
+} catch (error) {
+  if (!(error instanceof EdgeError)) throw error
+  reply({ kind: 'refused', code: error.code, message: error.message })
+}
