@@ -14,6 +14,8 @@ const Source = Type.Union([
     files: Type.Array(Type.Object({ path: Type.String(), sha256: Sha256 })),
     converter: Type.String(),
   }),
+  /** Used when its file is found on disk; `origin` says where such a file comes from. */
+  Type.Object({ kind: Type.Literal('found'), origin: Type.String() }),
   /** Found on disk, or downloaded on a user's command from its official release. */
   Type.Object({ kind: Type.Literal('release'), url: Type.String() }),
 ])
