@@ -14,12 +14,25 @@ export const EDGE_ERRORS = {
   },
   EDGE_FRAME_FORMAT: { help: 'A frame has another size than the detector asked for.' },
   EDGE_MODEL_CATALOGUE: { help: 'The model catalogue cannot be read, or an entry is incomplete.' },
+  EDGE_DATA_IN_USE: {
+    help: 'Another edge runs on this data folder: stop it, or give this one a `dataDir` of its own.',
+  },
+  EDGE_DISK: { help: 'The data folder cannot be written or read: look at its rights and at the free space.' },
+  EDGE_JOURNAL_CLOSED: { help: 'A record came after the journal was closed; the edge is stopping.' },
+  EDGE_JOURNAL_FILE: {
+    help: 'The journal file is damaged, foreign or of a newer version: move it away (the edge then starts a new one) and keep it for inspection.',
+  },
+  EDGE_JOURNAL_FULL: {
+    help: 'More records wait for the disk than the memory is meant to hold: the disk is full or does not answer.',
+  },
   EDGE_MODEL_HASH: { help: 'A model file does not have the SHA-256 of its catalogue entry: fetch it again.' },
   EDGE_MODEL_LOAD: { help: 'onnxruntime cannot load a model file although its SHA-256 is right.' },
   EDGE_MODEL_MISSING: {
     help: 'No model file was found in the folders that were searched: run `npm run models -- prepare`.',
   },
   EDGE_MODEL_SHAPE: { help: 'The inputs or outputs of a model do not fit its decoder.' },
+  EDGE_PORT_IN_USE: { help: 'Another program listens on `intake.port`: stop it or choose another port.' },
+  EDGE_RECORD_TOO_LARGE: { help: 'A record is larger than the journal takes; it was not kept.' },
 } as const satisfies Record<string, ErrorKind>
 
 export type EdgeErrorCode = keyof typeof EDGE_ERRORS
