@@ -34,6 +34,10 @@ export const HUB_ERRORS = {
     status: 403,
     help: 'The region named in the request lies outside the scope of the caller.',
   },
+  HUB_TIMESERIES: {
+    status: 0,
+    help: 'The time-series store cannot be opened; the message says which file or address and why.',
+  },
   HUB_TOO_MANY_REQUESTS: { status: 429, help: 'Too many attempts; wait for the time that the answer names.' },
 } as const satisfies Record<string, ErrorKind>
 

@@ -1,30 +1,44 @@
 /** The time-series store: passages, readings, scores and health as points. */
 import type { Passage, SeriesPoint } from '@patrolhub/protocol'
 
+export const MEASUREMENTS = ['passage', 'reading', 'score', 'health'] as const
+export type Measurement = (typeof MEASUREMENTS)[number]
+
 /**
- * One point. Its identity is measurement + tags + atMs + tieBreak: appending it again overwrites it, so a batch that
- * is repeated after a crash doubles nothing. `tieBreak` is the record's sequence number in its stream and epoch.
+ * One point. Its identity is measurement + edge + device + series + atMs + tieBreak: appending it again changes
+ * nothing, so a batch that is repeated after a crash doubles nothing. `tieBreak` is the record's sequence number in its
+ * stream and epoch.
  */
 export interface Point {
-  measurement: 'passage' | 'reading' | 'score' | 'health'
+  measurement: Measurement
   atMs: number
   tieBreak: number
   edgeId: string
   deviceId: string
   region: string
-  /** `score`: the series' name; `reading`: the quantity; else empty. */
+  /** `score`: the series' name; `reading`: the quantity; `health`: `edge` or `camera`; else empty. */
   series: string
   /** Text that queries group or filter by, e.g. vehicleClass, plateHash. */
   labels: Readonly<Record<string, string>>
   fields: Readonly<Record<string, number>>
 }
 
+/** A point that the store will never take, however often it is sent, with the store's reason. */
+export interface RefusedPoint {
+  point: Point
+  reason: string
+}
+
 export interface SeriesQuery {
   deviceId: string
   series: string
   fromMs: number
+  /** Not included, but the step that holds the last instant before it is answered whole. */
   toMs: number
-  /** Width of a step; the answer has one point a step from the one that holds `fromMs`, gaps as null. */
+  /**
+   * Width of a step. Steps begin at multiples of it; the answer has one point a step from the one that holds `fromMs`,
+   * gaps as null.
+   */
   stepMs: number
 }
 
@@ -35,13 +49,16 @@ export interface PointCounts {
 }
 
 export interface TimeSeries {
-  /** Resolves once every point is durable; rejects if any is not, and then all may be appended again. */
-  append(points: readonly Point[]): Promise<void>
+  /**
+   * Resolves once every point is durable, but for those it answers as refused. Rejects if the store could not do it
+   * now: then all may be appended again.
+   */
+  append(points: readonly Point[]): Promise<RefusedPoint[]>
   /** Mean value, highest score and mean band of a scored series, a step at a time, oldest first. */
   scoredSeries(query: SeriesQuery): Promise<SeriesPoint[]>
   /** The newest passages of a checkpoint, newest first. */
   latestPassages(checkpointId: string, limit: number): Promise<Passage[]>
-  /** Points whose region lies inside the scope. */
+  /** Points whose region lies inside the scope; the empty scope is every region. */
   count(scope: string): Promise<PointCounts>
   /** Rejects with the reason if the store cannot take points now. */
   ping(): Promise<void>

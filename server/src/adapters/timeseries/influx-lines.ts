@@ -1,0 +1,48 @@
+/**
+ * Points as InfluxDB line protocol (https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/).
+ * Tags make the identity and the index, so only what has few values becomes a tag; everything that is different for
+ * every vehicle becomes a field. The tie break goes into the nanoseconds below the millisecond: two records of one
+ * millisecond stay two points without a tag that would make every point a series of its own.
+ */
+import type { Point } from '../../ports/timeseries.ts'
+
+/** Labels with few distinct values; every other label is a string field. */
+const TAG_LABELS = new Set(['vehicleClass', 'plateColour', 'direction', 'unit', 'state'])
+const NANOSECONDS_A_MS = 1_000_000
+
+/** One line without its line end. Control characters in text become spaces: a line end would begin another point. */
+export function toLine(point: Point): string {
+  const tags: [string, string][] = [
+    ['device', point.deviceId],
+    ['edge', point.edgeId],
+    ['region', point.region],
+    ['series', point.series],
+  ]
+  const fields: string[] = []
+  for (const [name, value] of Object.entries(point.labels)) {
+    if (TAG_LABELS.has(name)) tags.push([name, value])
+    else fields.push(`${escapeKey(name)}="${clean(value).replaceAll(/["\\]/g, String.raw`\$&`)}"`)
+  }
+  for (const [name, value] of Object.entries(point.fields)) fields.push(`${escapeKey(name)}=${value}`)
+  const tagText = tags
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `,${escapeKey(name)}=${escapeKey(value)}`)
+    .join('')
+  const nanoseconds = BigInt(point.atMs) * 1_000_000n + BigInt(point.tieBreak % NANOSECONDS_A_MS)
+  return `${point.measurement}${tagText} ${fields.join(',')} ${nanoseconds}`
+}
+
+/** Keys and tag values: comma, equals sign and space are escaped; a backslash cannot end one, so it becomes a slash. */
+function escapeKey(text: string): string {
+  return clean(text).replaceAll('\\', '/').replaceAll(/[,= ]/g, String.raw`\$&`)
+}
+
+function clean(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return text.replaceAll(/[\u0000-\u001f\u007f]/g, ' ')
+}
+
+/** A string literal of InfluxQL. */
+export function influxText(text: string): string {
+  return `'${clean(text).replaceAll(/['\\]/g, String.raw`\$&`)}'`
+}
