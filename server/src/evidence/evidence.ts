@@ -1,0 +1,71 @@
+/** What the evidence feature offers: records of the edges, files by content, who may see which. */
+import type { Readable } from 'node:stream'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Evidence, EvidenceRecord } from '@patrolhub/protocol'
+import type { Logger } from 'pino'
+import type { EdgeIdentity } from '../access/access.ts'
+import type { AuditTrail } from '../access/audit-trail.ts'
+import type { Principal } from '../access/principal.ts'
+import type { HubConfig } from '../config.ts'
+import type { DbOrTransaction, Relational } from '../ports/relational.ts'
+import type { Push } from '../push/push.ts'
+
+export interface EvidenceDeps {
+  config: Pick<HubConfig, 'dataDir'>
+  relational: Relational
+  audit: AuditTrail
+  push: Push
+  log: Logger
+  /** Called inside the transaction in which a snapshot of this alert became complete. Answers the incident it changed. */
+  snapshotStored: (trx: DbOrTransaction, snapshot: StoredSnapshot) => Promise<string | undefined>
+  /** Called after that transaction: pushes the incident. */
+  announceIncidents: (incidentIds: readonly string[]) => Promise<void>
+  now?: () => number
+}
+
+export interface StoredSnapshot {
+  evidenceId: string
+  alertId: string
+}
+
+/** `ok: false`: the record cannot be taken now or later; `reason` says why (ingest sets it aside). */
+export type RecordOutcome = { ok: true } | { ok: false; reason: string }
+
+export interface EvidenceStats {
+  stored: number
+  storedBytes: number
+  refused: number
+  damaged: number
+}
+
+export interface EvidenceService {
+  /** Makes the folder and removes uploads that a crash left half done. */
+  start(): Promise<void>
+  /**
+   * Takes an edge's evidence record inside ingest's transaction; a repeat changes nothing. The alert must be there and
+   * be of this edge. After the commit call `announce` with the evidence ids.
+   */
+  recordEvidence(trx: DbOrTransaction, record: EvidenceRecord, edge: EdgeIdentity): Promise<RecordOutcome>
+  /** Pushes those of these whose record and bytes are both there. */
+  announce(evidenceIds: readonly string[]): Promise<void>
+  /** Evidence of these alerts, by alert id, oldest first. */
+  ofAlerts(db: DbOrTransaction, alertIds: readonly string[]): Promise<Map<string, Evidence[]>>
+  /** Photos of these dispatches, by dispatch id, oldest first. */
+  ofDispatches(db: DbOrTransaction, dispatchIds: readonly string[]): Promise<Map<string, Evidence[]>>
+  /**
+   * Stores a photo that a patroller took. `mayStore` runs inside the transaction that makes the row and throws if the
+   * dispatch does not take photos any more. Throws HUB_EVIDENCE_FORMAT or HUB_EVIDENCE_TOO_LARGE.
+   */
+  storePhoto(photo: NewPhoto): Promise<Evidence>
+  stats(): EvidenceStats
+  routes: FastifyPluginAsyncTypebox
+}
+
+export interface NewPhoto {
+  actor: Principal
+  dispatchId: string
+  region: string
+  mime: string
+  body: Readable
+  mayStore: (trx: DbOrTransaction) => Promise<void>
+}
