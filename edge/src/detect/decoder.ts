@@ -45,7 +45,7 @@ export const DETECTION_DECODERS: Readonly<Record<DetectionDecoderName, Detection
   centernet: {
     sizeMultiple: 32,
     padding: 114,
-    scoreThreshold: 0.35,
+    scoreThreshold: 0.3,
     outputShapes: ({ widthPx, heightPx }, classCount) => {
       const rows = heightPx / CENTERNET_STRIDE_PX
       const columns = widthPx / CENTERNET_STRIDE_PX
