@@ -12,7 +12,11 @@ export const EDGE_ERRORS = {
   EDGE_DETECTION_FAILED: {
     help: 'The detector could not analyse a frame. If its worker crashed, it is started again by itself.',
   },
+  EDGE_FLV_MALFORMED: { help: 'The compressed stream is not FLV; the camera is connected anew.' },
   EDGE_FRAME_FORMAT: { help: 'A frame has another size than the detector asked for.' },
+  EDGE_FRAME_ORDER: {
+    help: 'Frames and their times came apart between ffmpeg and the edge; the camera is connected anew.',
+  },
   EDGE_MODEL_CATALOGUE: { help: 'The model catalogue cannot be read, or an entry is incomplete.' },
   EDGE_DATA_IN_USE: {
     help: 'Another edge runs on this data folder: stop it, or give this one a `dataDir` of its own.',
@@ -33,6 +37,8 @@ export const EDGE_ERRORS = {
   EDGE_MODEL_SHAPE: { help: 'The inputs or outputs of a model do not fit its decoder.' },
   EDGE_PORT_IN_USE: { help: 'Another program listens on `intake.port`: stop it or choose another port.' },
   EDGE_RECORD_TOO_LARGE: { help: 'A record is larger than the journal takes; it was not kept.' },
+  EDGE_SNAPSHOT_FAILED: { help: 'The picture of an alert could not be decoded; the alert itself stands.' },
+  EDGE_TS_MALFORMED: { help: 'The compressed stream is not MPEG-TS; the camera is connected anew.' },
 } as const satisfies Record<string, ErrorKind>
 
 export type EdgeErrorCode = keyof typeof EDGE_ERRORS

@@ -1,0 +1,260 @@
+/**
+ * Keeps one camera's stream alive: starts a run, watches it, says how the camera is, and tries again with growing,
+ * jittered pauses. States:
+ *   connecting  no attempt has come to an end yet
+ *   online      frames arrive
+ *   degraded    frames arrive, but something is missing, or data arrives that gives no picture: `why` says what
+ *   offline     no stream; `why` says the reason of the last attempt, also while the next one runs
+ */
+import type { CameraState } from '@patrolhub/protocol'
+import type { Logger } from 'pino'
+import { Backoff } from '../backoff.ts'
+import type { CameraConfig } from '../config.ts'
+import { ArrivalClock } from './arrival-clock.ts'
+import type { Container } from './capture-command.ts'
+import { CaptureRun, type CaptureRunEnd } from './capture-run.ts'
+import type { CompressedClip } from './compressed.ts'
+import { redact } from './diagnosis.ts'
+import { FlvParser } from './flv.ts'
+import { FlvFeed } from './flv-feed.ts'
+import type { Frame, FrameFormat } from './frame.ts'
+import type { RawFrame } from './frame-assembler.ts'
+import { TsFeed } from './ts-feed.ts'
+
+export interface CaptureState {
+  state: CameraState
+  /** Empty when online. */
+  why: string
+}
+
+export interface CaptureTimings {
+  /** No data for this long means that the stream has stalled: it is started anew. */
+  stallMs: number
+  /** The first frame has to come within this time. */
+  connectMs: number
+  retryMinMs: number
+  retryMaxMs: number
+}
+
+const DEFAULT_TIMINGS: CaptureTimings = {
+  stallMs: 8000,
+  connectMs: 20_000,
+  retryMinMs: 500,
+  retryMaxMs: 30_000,
+}
+const WATCH_EVERY_MS = 250
+
+export interface CameraCaptureOptions {
+  camera: CameraConfig
+  format: FrameFormat
+  log: Logger
+  transport?: 'tcp' | 'udp'
+  timings?: Partial<CaptureTimings>
+}
+
+const CONTAINER_BY_CODEC: Readonly<Record<string, Container>> = { h264: 'flv', hevc: 'mpegts' }
+
+export class CameraCapture {
+  readonly camera: CameraConfig
+  /** The camera's stream for players and the relay. */
+  readonly flv = new FlvFeed()
+  readonly #ts = new TsFeed()
+  readonly #options: CameraCaptureOptions
+  readonly #timings: CaptureTimings
+  readonly #log: Logger
+  readonly #frameListeners = new Set<(frame: Frame) => void>()
+  readonly #stateListeners = new Set<(state: CaptureState) => void>()
+  readonly #stopping = new AbortController()
+  #state: CaptureState = { state: 'connecting', why: 'not started' }
+  #loop: Promise<void> | undefined
+  #run: CaptureRun | undefined
+  #container: Container = 'flv'
+  #clock = new ArrivalClock()
+  #startedAtMs = 0
+  #lastDataAtMs = 0
+  #lastFrameMonotonicMs = 0
+  #lastFrameAtMs: number | undefined
+  #framesCaptured = 0
+  #framesOfRun = 0
+  #runs = 0
+
+  constructor(options: CameraCaptureOptions) {
+    this.camera = options.camera
+    this.#options = options
+    this.#timings = { ...DEFAULT_TIMINGS, ...options.timings }
+    this.#log = options.log.child({ component: 'capture', deviceId: options.camera.cameraId })
+  }
+
+  get state(): CaptureState {
+    return this.#state
+  }
+
+  get framesCaptured(): number {
+    return this.#framesCaptured
+  }
+
+  /** Connections tried since the start. */
+  get runs(): number {
+    return this.#runs
+  }
+
+  /** Capture time of the newest frame, wall clock. */
+  get lastFrameAtMs(): number | undefined {
+    return this.#lastFrameAtMs
+  }
+
+  /** The ffmpeg that runs now. */
+  get pid(): number | undefined {
+    return this.#run?.pid
+  }
+
+  /** Every frame, in order. A listener that wants to keep up has to drop by itself. */
+  onFrame(listener: (frame: Frame) => void): void {
+    this.#frameListeners.add(listener)
+  }
+
+  onState(listener: (state: CaptureState) => void): void {
+    this.#stateListeners.add(listener)
+  }
+
+  /** What is needed to decode the picture of a frame at full resolution; `undefined` when it is not held any more. */
+  clipUpTo(streamMs: number): CompressedClip | undefined {
+    return this.#container === 'mpegts' ? this.#ts.clipUpTo(streamMs) : this.flv.clipUpTo(streamMs)
+  }
+
+  /** Begins and returns at once; ends when the signal aborts or at `close()`. */
+  start(signal: AbortSignal): void {
+    if (this.#loop) return
+    signal.addEventListener('abort', () => void this.close(), { once: true })
+    if (signal.aborted) this.#stopping.abort()
+    this.#setState('connecting', 'the first connection is being made')
+    this.#loop = this.#keepRunning()
+  }
+
+  /** Resolves when the camera's ffmpeg is gone. Idempotent. */
+  async close(): Promise<void> {
+    this.#stopping.abort()
+    await this.#run?.stop('the edge is stopping')
+    await this.#loop
+  }
+
+  async #keepRunning(): Promise<void> {
+    const { signal } = this.#stopping
+    const backoff = new Backoff({ minMs: this.#timings.retryMinMs, maxMs: this.#timings.retryMaxMs })
+    while (!signal.aborted) {
+      const end = await this.#runOnce()
+      this.flv.reset(end.why)
+      this.#ts.reset()
+      if (signal.aborted) break
+      if (this.#chooseContainer(end)) continue
+      if (this.#framesOfRun > 0) backoff.reset()
+      this.#setState('offline', end.why)
+      this.#log.debug({ ffmpeg: end.lines }, 'the last lines of ffmpeg')
+      await backoff.wait(signal)
+    }
+    this.#setState('offline', 'the edge is stopping')
+  }
+
+  async #runOnce(): Promise<CaptureRunEnd> {
+    this.#runs += 1
+    this.#framesOfRun = 0
+    this.#clock = new ArrivalClock()
+    this.#startedAtMs = performance.now()
+    this.#lastDataAtMs = this.#startedAtMs
+    this.#lastFrameMonotonicMs = this.#startedAtMs
+    const parser = new FlvParser()
+    const run = new CaptureRun({
+      url: this.camera.url,
+      analysisFps: this.camera.analysisFps,
+      format: this.#options.format,
+      transport: this.#options.transport ?? 'tcp',
+      container: this.#container,
+      ioTimeoutMs: this.#timings.stallMs,
+      onFrame: (frame) => this.#takeFrame(frame),
+      onCompressed: (chunk, arrivedAtMs) => this.#takeCompressed(parser, chunk, arrivedAtMs),
+    })
+    this.#run = run
+    const watch = setInterval(() => this.#watch(run), WATCH_EVERY_MS)
+    try {
+      return await run.run()
+    } catch (error) {
+      // Only this machine's own resources (a temporary folder, a socket) fail in this way.
+      return { why: `capture cannot start: ${redact((error as Error).message)}`, lines: [], codec: '' }
+    } finally {
+      clearInterval(watch)
+      this.#run = undefined
+    }
+  }
+
+  /** True if the codec needs another container than the one that was tried: then the next try comes at once. */
+  #chooseContainer(end: CaptureRunEnd): boolean {
+    if (end.codec === '') return false
+    const container = CONTAINER_BY_CODEC[end.codec] ?? 'none'
+    const why = container === 'flv' ? '' : `live viewing is not possible: FLV cannot carry ${end.codec}`
+    this.flv.setUnavailable(why)
+    if (container === this.#container) return false
+    this.#log.info({ codec: end.codec, container }, 'the codec decides how the compressed stream is carried')
+    this.#container = container
+    return true
+  }
+
+  #takeCompressed(parser: FlvParser, chunk: Buffer, arrivedAtMs: number): void {
+    this.#lastDataAtMs = performance.now()
+    if (this.#container === 'mpegts') {
+      for (const ptsMs of this.#ts.push(chunk)) this.#clock.record(ptsMs, arrivedAtMs)
+      return
+    }
+    for (const tag of parser.push(chunk)) {
+      const ptsMs = this.flv.push(tag)
+      if (ptsMs !== undefined) this.#clock.record(ptsMs, arrivedAtMs)
+    }
+  }
+
+  #takeFrame(raw: RawFrame): void {
+    const { widthPx, heightPx } = this.#options.format
+    this.#lastDataAtMs = performance.now()
+    this.#lastFrameMonotonicMs = this.#lastDataAtMs
+    this.#framesCaptured += 1
+    this.#framesOfRun += 1
+    // A picture is passed on compressed about when it is decoded: if that has not come yet, this is its time.
+    const capturedAtMs = this.#clock.arrivalOf(raw.streamMs) ?? Date.now()
+    this.#lastFrameAtMs = capturedAtMs
+    this.#judgeState()
+    const frame: Frame = { cameraId: this.camera.cameraId, capturedAtMs, widthPx, heightPx, ...raw }
+    for (const listener of this.#frameListeners) listener(frame)
+  }
+
+  #watch(run: CaptureRun): void {
+    const nowMs = performance.now()
+    const silentMs = nowMs - this.#lastDataAtMs
+    const framelessMs = nowMs - this.#lastFrameMonotonicMs
+    const isWaitingForFirst = this.#framesOfRun === 0
+    if (!isWaitingForFirst && silentMs > this.#timings.stallMs) {
+      void run.stop(`the stream stalled: nothing came for ${Math.round(this.#timings.stallMs / 1000)} s`)
+    } else if (framelessMs > Math.max(this.#timings.connectMs, 3000 / this.camera.analysisFps)) {
+      void run.stop(`no picture could be decoded for ${Math.round(this.#timings.connectMs / 1000)} s`)
+    } else if (!isWaitingForFirst) {
+      this.#judgeState()
+    }
+  }
+
+  /** State of a run that has given frames. */
+  #judgeState(): void {
+    const framelessMs = performance.now() - this.#lastFrameMonotonicMs
+    const lateMs = Math.max(this.#timings.stallMs / 2, 3000 / this.camera.analysisFps)
+    if (framelessMs > lateMs) this.#setState('degraded', 'the picture stands still: no new frame arrives')
+    else if (this.flv.unavailable) this.#setState('degraded', this.flv.unavailable)
+    else this.#setState('online', '')
+  }
+
+  #setState(state: CameraState, why: string): void {
+    if (this.#state.state === state && this.#state.why === why) return
+    const before = this.#state.state
+    this.#state = { state, why: why.slice(0, 300) }
+    if (before !== state) {
+      if (state === 'offline' || state === 'degraded') this.#log.warn({ state, why }, 'camera state changed')
+      else this.#log.info({ state }, 'camera state changed')
+    }
+    for (const listener of this.#stateListeners) listener(this.#state)
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The ffmpeg of one camera: one RTSP connection, two outputs. Analysis frames go to standard output, the compressed
+ * stream goes untouched to a socket. What keeps a frame from waiting inside ffmpeg, each measured at 5 frames/s:
+ *   - `threads 1` on the decoder and on the *raw video encoder*, which otherwise holds each frame back until the next
+ *     one comes (200 ms here);
+ *   - `select` by time instead of the `fps` filter, which needs the next frame to decide on one;
+ *   - `flush_packets 1`, so that no part of a picture stays in a buffer;
+ *   - `fpsprobesize 0`: the stream begins as soon as its parameters are known, not after a second of guessing.
+ */
+import type { Writable } from 'node:stream'
+import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg'
+import type { FrameFormat } from './frame.ts'
+
+/** How the compressed stream leaves ffmpeg; `none` for a codec that neither container takes. */
+export type Container = 'flv' | 'mpegts' | 'none'
+
+export interface CaptureCommandOptions {
+  url: string
+  analysisFps: number
+  format: FrameFormat
+  transport: 'tcp' | 'udp'
+  container: Container
+  /** The camera has to answer and to send within this time, ms. */
+  ioTimeoutMs: number
+  frames: Writable
+  /** Unix socket that takes the compressed stream. */
+  socketPath: string
+}
+
+/**
+ * Takes the first frame of each slot of 1/fps seconds: the mean rate is exact for any camera, and a frame never has
+ * to wait for the next. 1 ms of slack, because times are rounded to the camera's clock.
+ */
+function selectByTime(fps: number): string {
+  return `select='isnan(prev_selected_t)+gt(floor(t*${fps}+0.001*${fps})\\,floor(prev_selected_t*${fps}+0.001*${fps}))'`
+}
+
+/** Filters from a decoded picture to the detector's frame; `showinfo` tells the time and size before the padding. */
+export function analysisFilters(format: FrameFormat, fps: number): string {
+  const { widthPx: w, heightPx: h } = format
+  const grey = format.padding.toString(16).padStart(2, '0')
+  return [
+    selectByTime(fps),
+    `scale=${w}:${h}:force_original_aspect_ratio=decrease:flags=bilinear`,
+    `format=${pixelFormat(format)}`,
+    'showinfo=checksum=0',
+    `pad=${w}:${h}:0:0:color=0x${grey}${grey}${grey}`,
+  ].join(',')
+}
+
+function pixelFormat(format: FrameFormat): 'bgr24' | 'rgb24' {
+  return format.channels === 'BGR' ? 'bgr24' : 'rgb24'
+}
+
+export function captureCommand(options: CaptureCommandOptions): FfmpegCommand {
+  const command = ffmpeg({ stdoutLines: 40 })
+    .input(options.url)
+    .inputOptions([
+      '-hide_banner',
+      '-nostdin',
+      '-nostats',
+      '-loglevel info',
+      `-rtsp_transport ${options.transport}`,
+      // Sound is never asked for.
+      '-allowed_media_types video',
+      `-timeout ${options.ioTimeoutMs * 1000}`,
+      '-fflags nobuffer',
+      '-flags low_delay',
+      '-fpsprobesize 0',
+      '-analyzeduration 10000000',
+      '-threads 1',
+    ])
+    .output(options.frames)
+    .outputOptions(['-map 0:v:0', '-fps_mode passthrough', '-threads 1', '-flush_packets 1'])
+    .outputOptions('-vf', analysisFilters(options.format, options.analysisFps))
+    .outputOptions('-pix_fmt', pixelFormat(options.format))
+    .format('rawvideo')
+  if (options.container === 'none') return command
+  command
+    .output(`unix:${options.socketPath}`)
+    .outputOptions(['-map 0:v:0', '-c copy', '-avoid_negative_ts disabled', '-flush_packets 1'])
+    .format(options.container)
+  if (options.container === 'flv') return command.outputOptions(['-flvflags no_duration_filesize'])
+  // The times of the pictures unchanged, and what a decoder needs in front of every key frame.
+  return command.outputOptions(['-mpegts_copyts 1', '-muxdelay 0', '-mpegts_flags pat_pmt_at_frames'])
+}

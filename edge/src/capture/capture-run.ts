@@ -1,0 +1,140 @@
+/**
+ * One connection to a camera, from the start of its ffmpeg to its end. Frames and the compressed stream come out of
+ * the callbacks; `ended` says why it is over. Nothing in here tries again: that is the supervisor's part.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { CaptureCommandOptions } from './capture-command.ts'
+import { captureCommand } from './capture-command.ts'
+import { Diagnosis } from './diagnosis.ts'
+import { type FfmpegProcess, runFfmpeg } from './ffmpeg-process.ts'
+import { FrameAssembler, FrameInfoReader, type RawFrame } from './frame-assembler.ts'
+
+export interface CaptureRunOptions extends Omit<CaptureCommandOptions, 'frames' | 'socketPath'> {
+  onFrame: (frame: RawFrame) => void
+  /** Bytes of the compressed stream, with the wall clock of their arrival. May throw: that ends the run. */
+  onCompressed: (chunk: Buffer, arrivedAtMs: number) => void
+}
+
+export interface CaptureRunEnd {
+  why: string
+  /** The last lines of ffmpeg, for the log; free of credentials. */
+  lines: string[]
+  codec: string
+}
+
+export class CaptureRun {
+  readonly #options: CaptureRunOptions
+  readonly #diagnosis = new Diagnosis()
+  #server: Server | undefined
+  #socket: Socket | undefined
+  #folder: string | undefined
+  #process: FfmpegProcess | undefined
+  #stopReason: string | undefined
+  #isClosing = false
+
+  constructor(options: CaptureRunOptions) {
+    this.#options = options
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid
+  }
+
+  get codec(): string {
+    return this.#diagnosis.codec
+  }
+
+  get decodeErrors(): number {
+    return this.#diagnosis.decodeErrors
+  }
+
+  /** Runs until the stream ends, fails or is stopped; never rejects for anything that the camera does. */
+  async run(): Promise<CaptureRunEnd> {
+    try {
+      const socketPath = this.#options.container === 'none' ? '' : await this.#listen()
+      if (this.#isClosing) return this.#end(null)
+      const { format } = this.#options
+      const assembler = new FrameAssembler(format.widthPx * format.heightPx * 3, this.#options.onFrame)
+      const infos = new FrameInfoReader()
+      assembler.on('error', (error) => this.stop(error.message))
+      this.#process = runFfmpeg(captureCommand({ ...this.#options, frames: assembler, socketPath }), (line) =>
+        this.#readLine(line, infos, assembler),
+      )
+      const end = await this.#process.ended
+      if (end.failedToRun) return { ...this.#end(null), why: `ffmpeg cannot be run: ${end.failedToRun}` }
+      return this.#end(end.exitCode)
+    } finally {
+      await this.#release()
+    }
+  }
+
+  /** Ends the run; `why` becomes the reason unless an earlier stop gave one. Resolves when ffmpeg is gone. */
+  async stop(why: string): Promise<void> {
+    this.#stopReason ??= why
+    this.#isClosing = true
+    await this.#process?.stop()
+  }
+
+  #end(exitCode: number | null): CaptureRunEnd {
+    return {
+      why: this.#stopReason ?? this.#diagnosis.why(exitCode),
+      lines: this.#diagnosis.lines(),
+      codec: this.#diagnosis.codec,
+    }
+  }
+
+  #readLine(line: string, infos: FrameInfoReader, assembler: FrameAssembler): void {
+    if (!line.includes('showinfo')) {
+      this.#diagnosis.add(line)
+      return
+    }
+    const info = infos.read(line)
+    if (!info) return
+    try {
+      assembler.announce(info)
+    } catch (error) {
+      void this.stop((error as Error).message)
+    }
+  }
+
+  /** A socket that only this user can reach; its name goes away as soon as ffmpeg has connected. */
+  async #listen(): Promise<string> {
+    this.#folder = await mkdtemp(join(tmpdir(), 'patrolhub-capture-'))
+    const path = join(this.#folder, 'stream')
+    const server = createServer((socket) => {
+      server.close()
+      void this.#removeFolder()
+      this.#socket = socket
+      // The end of the process says why; an error of its socket adds nothing.
+      socket.on('error', () => undefined)
+      socket.on('data', (chunk) => {
+        try {
+          this.#options.onCompressed(chunk, Date.now())
+        } catch (error) {
+          void this.stop((error as Error).message)
+        }
+      })
+    })
+    this.#server = server
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(path, resolve)
+    })
+    return path
+  }
+
+  async #release(): Promise<void> {
+    this.#socket?.destroy()
+    this.#server?.close()
+    await this.#removeFolder()
+  }
+
+  async #removeFolder(): Promise<void> {
+    const folder = this.#folder
+    this.#folder = undefined
+    if (folder) await rm(folder, { recursive: true, force: true })
+  }
+}

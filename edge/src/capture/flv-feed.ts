@@ -1,0 +1,168 @@
+/**
+ * One camera's FLV stream and everybody who wants a copy. A new sink gets the file header, metadata, sequence header
+ * and the current group of pictures, then live tags. Drop policy `to-next-key-frame`: a sink that holds more than
+ * `maxSinkBytes` unsent loses tags until it has caught up and a key frame comes; the losses are counted. When the
+ * camera's stream ends, so does every subscription: a new stream has new headers and begins at time zero.
+ */
+import type { Writable } from 'node:stream'
+import type { CompressedClip } from './compressed.ts'
+import { encodeFlvHeader, encodeFlvTag, type FlvTag, readVideoPacket, Unwrapper } from './flv.ts'
+import { PictureCache } from './picture-cache.ts'
+
+const DEFAULT_SINK_BYTES = 2 * 1024 * 1024
+
+export interface FlvSubscription {
+  /** Tags that this sink missed because it did not keep up. */
+  readonly droppedTags: number
+  /** Stops; the sink is left open and belongs to the caller. Idempotent. */
+  close(): void
+}
+
+interface Subscriber {
+  sink: Writable
+  onEnd: (why: string) => void
+  phase: 'waiting' | 'live' | 'skipping'
+  droppedTags: number
+}
+
+export interface FlvFeedOptions {
+  maxSinkBytes?: number
+  maxCacheBytes?: number
+}
+
+export class FlvFeed {
+  readonly #maxSinkBytes: number
+  readonly #cache: PictureCache
+  readonly #subscribers = new Set<Subscriber>()
+  #time = new Unwrapper(2 ** 31)
+  #metadata: FlvTag | undefined
+  #sequenceHeader: FlvTag | undefined
+  #unavailable = ''
+  #droppedTags = 0
+
+  constructor(options: FlvFeedOptions = {}) {
+    this.#maxSinkBytes = options.maxSinkBytes ?? DEFAULT_SINK_BYTES
+    this.#cache = new PictureCache(options.maxCacheBytes)
+  }
+
+  /** Why this camera can have no FLV at all (its codec); empty when it can. */
+  get unavailable(): string {
+    return this.#unavailable
+  }
+
+  get subscribers(): number {
+    return this.#subscribers.size
+  }
+
+  /** Tags that slow sinks missed, all sinks together. */
+  get droppedTags(): number {
+    return this.#droppedTags
+  }
+
+  /**
+   * Starts a copy into `sink`, which stays the caller's to end and to watch for errors. `onEnd` is called once if the
+   * stream ends first. A sink that closes by itself is unsubscribed.
+   */
+  subscribe(sink: Writable, onEnd: (why: string) => void): FlvSubscription {
+    const subscriber: Subscriber = { sink, onEnd, phase: 'waiting', droppedTags: 0 }
+    const close = (): void => {
+      this.#subscribers.delete(subscriber)
+      sink.off('close', close)
+    }
+    sink.once('close', close)
+    this.#subscribers.add(subscriber)
+    if (this.#cache.current.length > 0) this.#begin(subscriber)
+    return {
+      get droppedTags() {
+        return subscriber.droppedTags
+      },
+      close,
+    }
+  }
+
+  /**
+   * Takes the next tag of the stream. Gives the presentation time of a picture, ms on a clock that does not wrap, or
+   * `undefined` for a tag that is no picture.
+   */
+  push(tag: FlvTag): number | undefined {
+    if (tag.kind === 'script') {
+      this.#metadata = tag
+      return undefined
+    }
+    if (tag.kind !== 'video') return undefined
+    const packet = readVideoPacket(tag.payload)
+    if (!packet || packet.kind === 'end') return undefined
+    if (packet.kind === 'sequence-header') {
+      this.#sequenceHeader = tag
+      for (const subscriber of this.#subscribers)
+        if (subscriber.phase === 'live') subscriber.sink.write(tag.bytes)
+      return undefined
+    }
+    const ptsMs = this.#time.next(tag.timestampMs & 0x7fffffff) + packet.compositionMs
+    this.#cache.push({ ptsMs, isKeyFrame: packet.isKeyFrame, bytes: tag.bytes })
+    for (const subscriber of this.#subscribers) this.#deliver(subscriber, tag, packet.isKeyFrame)
+    return ptsMs
+  }
+
+  /** What is needed to decode the picture shown at `ptsMs`; `undefined` when it is not held any more. */
+  clipUpTo(ptsMs: number): CompressedClip | undefined {
+    const units = this.#cache.upTo(ptsMs)
+    if (!units) return undefined
+    return {
+      container: 'flv',
+      chunks: [...this.#headers(0), ...units.map((unit) => unit.bytes)],
+      ptsMs: units.at(-1)!.ptsMs % 2 ** 31,
+    }
+  }
+
+  /** Forgets the stream and ends every subscription. */
+  reset(why: string): void {
+    this.#cache.clear()
+    this.#metadata = undefined
+    this.#sequenceHeader = undefined
+    this.#time = new Unwrapper(2 ** 31)
+    const ended = [...this.#subscribers]
+    this.#subscribers.clear()
+    for (const subscriber of ended) subscriber.onEnd(why)
+  }
+
+  setUnavailable(why: string): void {
+    this.#unavailable = why
+  }
+
+  #headers(timestampMs: number): Buffer[] {
+    const tags = [this.#metadata, this.#sequenceHeader].filter((tag) => tag !== undefined)
+    return [encodeFlvHeader(), ...tags.map((tag) => encodeFlvTag(tag.kind, timestampMs, tag.payload).bytes)]
+  }
+
+  /** Headers carry the time of the first picture, so that a player sees no jump from zero. */
+  #begin(subscriber: Subscriber): void {
+    const units = this.#cache.current
+    const first = units[0]!.bytes
+    const startMs = first.readUIntBE(4, 3) | (first[7]! << 24)
+    for (const bytes of this.#headers(startMs)) subscriber.sink.write(bytes)
+    for (const unit of units) subscriber.sink.write(unit.bytes)
+    subscriber.phase = 'live'
+  }
+
+  #deliver(subscriber: Subscriber, tag: FlvTag, isKeyFrame: boolean): void {
+    const { sink } = subscriber
+    if (sink.destroyed || sink.writableEnded) return
+    if (subscriber.phase === 'waiting') {
+      if (isKeyFrame && this.#cache.current.length > 0) this.#begin(subscriber)
+      return
+    }
+    const hasRoom = sink.writableLength <= this.#maxSinkBytes
+    if (subscriber.phase === 'live' && !hasRoom) subscriber.phase = 'skipping'
+    if (subscriber.phase === 'skipping' && isKeyFrame && hasRoom) {
+      subscriber.phase = 'live'
+      if (this.#sequenceHeader) sink.write(this.#sequenceHeader.bytes)
+    }
+    if (subscriber.phase === 'skipping') {
+      subscriber.droppedTags += 1
+      this.#droppedTags += 1
+      return
+    }
+    sink.write(tag.bytes)
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Evidence on the edge's disk until the hub has it. `content/<sha256>` holds bytes, `pending/<evidenceId>.json` says
+ * what they are and how far they have come; a note that the hub will never take goes to `refused/`. Every write is to
+ * a temporary name, synced, renamed, and the folder synced: after a crash or power cut a file is there whole or not
+ * at all. Contents that no note names are removed when the folder is opened.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EvidenceRecord, jsonParser } from '@patrolhub/protocol'
+import { Type } from 'typebox'
+
+const Note = Type.Object({ record: EvidenceRecord, isAnnounced: Type.Boolean() })
+const parseNote = jsonParser(Note)
+
+export interface EvidenceNote {
+  record: EvidenceRecord
+  /** True once the journal holds the record. */
+  isAnnounced: boolean
+}
+
+export class EvidenceFolder {
+  readonly #content: string
+  readonly #pending: string
+  readonly #refused: string
+  /** How many pending notes name a content. */
+  readonly #references = new Map<string, number>()
+  #bytes = 0
+
+  constructor(dataDir: string) {
+    const folder = join(dataDir, 'evidence')
+    this.#content = join(folder, 'content')
+    this.#pending = join(folder, 'pending')
+    this.#refused = join(folder, 'refused')
+  }
+
+  /** Bytes of pending content on disk. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Makes the folders and gives the notes that are pending, oldest first, with the names of unreadable ones. */
+  async open(): Promise<{ notes: EvidenceNote[]; unreadable: string[] }> {
+    for (const folder of [this.#content, this.#pending, this.#refused])
+      await mkdir(folder, { recursive: true })
+    const notes: EvidenceNote[] = []
+    const unreadable: string[] = []
+    for (const name of await readdir(this.#pending)) {
+      const path = join(this.#pending, name)
+      if (!name.endsWith('.json')) {
+        await unlink(path)
+        continue
+      }
+      const parsed = parseNote(await readFile(path, 'utf8'))
+      if (parsed.ok) {
+        notes.push(parsed.value)
+        await this.#refer(parsed.value.record.sha256)
+      } else {
+        unreadable.push(name)
+        await rename(path, join(this.#refused, name))
+      }
+    }
+    for (const name of await readdir(this.#content)) {
+      if (!this.#references.has(name) && !(await this.#isRefused(name)))
+        await unlink(join(this.#content, name))
+    }
+    notes.sort((a, b) => a.record.atMs - b.record.atMs)
+    return { notes, unreadable }
+  }
+
+  /** Stores bytes durably; gives their SHA-256. The same bytes again cost nothing. */
+  async storeContent(bytes: Buffer): Promise<string> {
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    await writeDurably(this.#content, sha256, bytes)
+    return sha256
+  }
+
+  /** Writes the note of new evidence, or its new state. */
+  async storeNote(note: EvidenceNote): Promise<void> {
+    const isNew = !(await exists(join(this.#pending, `${note.record.evidenceId}.json`)))
+    await writeDurably(this.#pending, `${note.record.evidenceId}.json`, Buffer.from(JSON.stringify(note)))
+    if (isNew) await this.#refer(note.record.sha256)
+  }
+
+  async readContent(sha256: string): Promise<Buffer> {
+    return await readFile(join(this.#content, sha256))
+  }
+
+  /** Forgets evidence that the hub has; its content goes when no other note names it. */
+  async remove({ evidenceId, sha256 }: EvidenceRecord): Promise<void> {
+    await rm(join(this.#pending, `${evidenceId}.json`), { force: true })
+    if (await this.#release(sha256)) await rm(join(this.#content, sha256), { force: true })
+  }
+
+  /** Sets evidence aside that the hub will never take; its content stays for a person to look at. */
+  async setAside({ evidenceId, sha256 }: EvidenceRecord): Promise<void> {
+    const name = `${evidenceId}.json`
+    await rename(join(this.#pending, name), join(this.#refused, name))
+    await this.#release(sha256)
+  }
+
+  async #refer(sha256: string): Promise<void> {
+    const count = this.#references.get(sha256) ?? 0
+    this.#references.set(sha256, count + 1)
+    if (count === 0) this.#bytes += await sizeOf(join(this.#content, sha256))
+  }
+
+  async #release(sha256: string): Promise<boolean> {
+    const count = (this.#references.get(sha256) ?? 1) - 1
+    if (count > 0) {
+      this.#references.set(sha256, count)
+      return false
+    }
+    this.#references.delete(sha256)
+    this.#bytes -= await sizeOf(join(this.#content, sha256))
+    return true
+  }
+
+  async #isRefused(sha256: string): Promise<boolean> {
+    for (const name of await readdir(this.#refused)) {
+      const parsed = parseNote(await readFile(join(this.#refused, name), 'utf8'))
+      if (parsed.ok && parsed.value.record.sha256 === sha256) return true
+    }
+    return false
+  }
+}
+
+async function writeDurably(folder: string, name: string, bytes: Buffer): Promise<void> {
+  const path = join(folder, name)
+  const temporary = `${path}.part`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+  const directory = await open(folder, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0
+}

@@ -1,0 +1,69 @@
+/**
+ * Decodes one picture out of a compressed clip, at full resolution. Every picture from the key frame on has to be
+ * decoded to get there; the one that is kept is found by its own time, so that reordered pictures (B-frames) give the
+ * right one.
+ */
+import { Readable, Writable } from 'node:stream'
+import ffmpeg from 'fluent-ffmpeg'
+import type { CompressedClip } from '../capture/compressed.ts'
+import { Diagnosis } from '../capture/diagnosis.ts'
+import { runFfmpeg } from '../capture/ffmpeg-process.ts'
+import { EdgeError } from '../errors.ts'
+
+const TIMEOUT_MS = 20_000
+const MAX_JPEG_BYTES = 16 * 1024 * 1024
+/** ffmpeg's scale of JPEG quality: 2 best, 31 worst. 3 keeps a distant face or sign readable. */
+const JPEG_QUALITY = 3
+
+/** The picture as a JPEG file. Rejects with EDGE_SNAPSHOT_FAILED when the clip does not hold it or ffmpeg fails. */
+export async function decodePicture(clip: CompressedClip): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  const output = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length
+      parts.push(chunk)
+      done(bytes > MAX_JPEG_BYTES ? new Error('the JPEG is too large') : undefined)
+    },
+  })
+  const wantedSeconds = ((clip.ptsMs - 2) / 1000).toFixed(3)
+  const command = ffmpeg({ stdoutLines: 40 })
+    .input(Readable.from(clip.chunks))
+    .inputFormat(clip.container)
+    .inputOptions(['-hide_banner', '-nostats', '-loglevel warning', '-copyts', '-threads 1'])
+    .output(output)
+    .outputOptions('-vf', `select='gte(t\\,${wantedSeconds})'`)
+    .outputOptions([
+      '-map 0:v:0',
+      '-fps_mode passthrough',
+      '-frames:v 1',
+      '-pix_fmt yuvj420p',
+      `-q:v ${JPEG_QUALITY}`,
+    ])
+    .videoCodec('mjpeg')
+    .format('image2pipe')
+  const diagnosis = new Diagnosis()
+  const process = runFfmpeg(command, (line) => diagnosis.add(line))
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    void process.stop(0)
+  }, TIMEOUT_MS)
+  const end = await process.ended
+  clearTimeout(timer)
+  const jpeg = Buffer.concat(parts)
+  if (isJpeg(jpeg)) return jpeg
+  const why = isLate
+    ? `ffmpeg took more than ${TIMEOUT_MS / 1000} s`
+    : (end.failedToRun ??
+      diagnosis.lines().at(-1) ??
+      `the clip does not hold the picture at ${clip.ptsMs} ms`)
+  throw new EdgeError('EDGE_SNAPSHOT_FAILED', `no snapshot: ${why}`)
+}
+
+/** True if the bytes begin and end as a JPEG file does: what was cut off on the way is not one. */
+function isJpeg(bytes: Buffer): boolean {
+  return (
+    bytes.length > 4 && bytes.readUInt16BE(0) === 0xffd8 && bytes.readUInt16BE(bytes.length - 2) === 0xffd9
+  )
+}

@@ -1,0 +1,32 @@
+/** How an edge speaks HTTP(S) to its hub: with its own credential, and with the hub's own CA where there is one. */
+import { type ClientRequest, request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+
+export interface HubAccess {
+  /** `http://…` or `https://…`; a path in it is kept as a prefix. */
+  hubUrl: string
+  edgeId: string
+  token: string
+  /** PEM of the authority that signed the hub's certificate, instead of the well-known ones. */
+  ca?: string
+}
+
+export interface HubRequestOptions {
+  method: 'PUT' | 'POST'
+  path: string
+  headers: Readonly<Record<string, string>>
+  signal?: AbortSignal
+}
+
+/** Opens a request; the caller writes the body and must listen for `error`. */
+export function hubRequest(hub: HubAccess, options: HubRequestOptions): ClientRequest {
+  const url = new URL(hub.hubUrl.replace(/\/+$/, '') + options.path)
+  const credential = Buffer.from(`${hub.edgeId}:${hub.token}`).toString('base64')
+  const settings = {
+    method: options.method,
+    headers: { ...options.headers, authorization: `Basic ${credential}` },
+    ...(options.signal ? { signal: options.signal } : {}),
+  }
+  if (url.protocol === 'https:') return httpsRequest(url, { ...settings, ...(hub.ca ? { ca: hub.ca } : {}) })
+  return httpRequest(url, settings)
+}

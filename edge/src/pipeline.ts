@@ -1,0 +1,131 @@
+/**
+ * One camera from picture to alert: capture, detect, track, judge. Frames of one camera are judged in the order of
+ * their capture. Whatever happens to one frame or one alert is counted and logged, and the next frame goes on.
+ */
+import type { AlertRecord, CameraHealth, ModelRef } from '@patrolhub/protocol'
+import type { Logger } from 'pino'
+import { CameraCapture, type CameraCaptureOptions } from './capture/camera-capture.ts'
+import type { Frame } from './capture/frame.ts'
+import type { CameraConfig } from './config.ts'
+import type { Detector } from './detect/detector.ts'
+import type { EvidenceStore } from './evidence/evidence-store.ts'
+import { Judge } from './judge/judge.ts'
+import { Tracker } from './track/tracker.ts'
+
+const REPORT_EVERY_MS = 60_000
+
+export interface CameraPipelineOptions {
+  camera: CameraConfig
+  pool: Detector
+  model: ModelRef
+  evidence: EvidenceStore
+  /** Resolves when the alert is durable; its snapshot is asked for afterwards. */
+  onAlert: (record: AlertRecord) => Promise<void>
+  log: Logger
+  timings?: CameraCaptureOptions['timings']
+}
+
+export class CameraPipeline {
+  readonly capture: CameraCapture
+  readonly #options: CameraPipelineOptions
+  readonly #log: Logger
+  readonly #tracker = new Tracker()
+  readonly #judge: Judge
+  readonly #inFlight = new Set<Promise<void>>()
+  #lastJudgedAtMs = Number.NEGATIVE_INFINITY
+  #failures = 0
+  #lateFrames = 0
+  #alerts = 0
+  #report: NodeJS.Timeout | undefined
+
+  constructor(options: CameraPipelineOptions) {
+    this.#options = options
+    this.#log = options.log.child({ component: 'pipeline', deviceId: options.camera.cameraId })
+    this.#judge = new Judge(options.camera, options.model)
+    this.capture = new CameraCapture({
+      camera: options.camera,
+      format: options.pool.frameFormat,
+      log: options.log,
+      ...(options.timings ? { timings: options.timings } : {}),
+    })
+    this.capture.onFrame((frame) => this.#follow(this.#analyse(frame)))
+  }
+
+  /** Alerts raised since the start. */
+  get alerts(): number {
+    return this.#alerts
+  }
+
+  start(signal: AbortSignal): void {
+    this.capture.start(signal)
+    this.#report = setInterval(() => this.#reportFailures(), REPORT_EVERY_MS)
+  }
+
+  /** Stops the camera and waits for the frames that are being analysed. Idempotent. */
+  async close(): Promise<void> {
+    clearInterval(this.#report)
+    await this.capture.close()
+    await Promise.all(this.#inFlight)
+    this.#reportFailures()
+  }
+
+  health(): CameraHealth {
+    const { cameraId } = this.#options.camera
+    const { analysed, dropped, inferenceMsP50 } = this.#options.pool.stats(cameraId)
+    const { lastFrameAtMs } = this.capture
+    return {
+      cameraId,
+      ...this.capture.state,
+      framesAnalysed: analysed,
+      framesDropped: dropped + this.#lateFrames,
+      inferenceMsP50,
+      ...(lastFrameAtMs === undefined ? {} : { lastFrameAtMs }),
+    }
+  }
+
+  #follow(work: Promise<void>): void {
+    const followed: Promise<void> = work
+      .catch((err: unknown) => {
+        if (this.#failures === 0) this.#log.error({ err }, 'a frame could not be analysed')
+        this.#failures += 1
+      })
+      .finally(() => this.#inFlight.delete(followed))
+    this.#inFlight.add(followed)
+  }
+
+  async #analyse(frame: Frame): Promise<void> {
+    const { pool, camera } = this.#options
+    const { capturedAtMs, streamMs } = frame
+    if (camera.rules.length === 0) return
+    const detections = await pool.submit(frame)
+    if (!detections) return
+    // Workers may finish out of order; a track cannot go back in time.
+    if (capturedAtMs <= this.#lastJudgedAtMs) {
+      this.#lateFrames += 1
+      return
+    }
+    this.#lastJudgedAtMs = capturedAtMs
+    const tracks = this.#tracker.update(detections, capturedAtMs)
+    for (const alert of this.#judge.observe(tracks, capturedAtMs)) await this.#raise(alert, streamMs)
+  }
+
+  async #raise(alert: AlertRecord, streamMs: number): Promise<void> {
+    this.#alerts += 1
+    await this.#options.onAlert(alert)
+    this.#log.info({ alertId: alert.alertId, rule: alert.rule }, 'alert raised')
+    for (const evidenceId of alert.evidenceIds) {
+      this.#options.evidence.requestSnapshot({
+        evidenceId,
+        alertId: alert.alertId,
+        atMs: alert.atMs,
+        camera: this.capture,
+        streamMs,
+      })
+    }
+  }
+
+  #reportFailures(): void {
+    if (this.#failures > 0) this.#log.error({ failures: this.#failures }, 'frames could not be analysed')
+    this.#failures = 0
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Links the boxes of one camera's frames into tracks by ByteTrack's two-stage association (Zhang et al. 2022,
+ * "ByteTrack: Multi-Object Tracking by Associating Every Detection Box"): sure detections are matched first; the
+ * unsure ones then only keep tracks alive that found nothing better, because a person half hidden scores low but is
+ * where the track expects them. Detections in, tracks that were seen in this frame out. Pure: time comes with the
+ * frames. Invariants: identifiers are never reused; one detection belongs to at most one track.
+ */
+import type { NormBox, NormPoint } from '@patrolhub/protocol'
+import type { Detection } from '../detect/detection.ts'
+import { assign } from './assignment.ts'
+import { BoxFilter } from './box-filter.ts'
+import type { Track } from './track.ts'
+
+export interface TrackerOptions {
+  /** From this score on a detection is sure: it is matched first and may begin a track. */
+  sureScore: number
+  /** Below this score a detection is ignored. */
+  unsureScore: number
+  /** A track that was not seen for this long is given up, ms. */
+  maxLostMs: number
+}
+
+const DEFAULTS: TrackerOptions = { sureScore: 0.4, unsureScore: 0.1, maxLostMs: 2000 }
+
+/** Least overlap (intersection over union) of a match, by stage. */
+const MIN_IOU = { sure: 0.15, unsure: 0.4, tentative: 0.25 } as const
+/** A cost above every real one: pairs that must not match. */
+const NEVER = 1e6
+const MAX_PATH_POINTS = 200
+
+/** Classes that a detector mixes up from one frame to the next are followed as one. */
+const GROUPS: Readonly<Record<string, string>> = { car: 'vehicle', bus: 'vehicle', truck: 'vehicle' }
+const groupOf = (className: string): string => GROUPS[className] ?? className
+
+interface Followed {
+  track: Track
+  filter: BoxFilter
+  group: string
+  /** Seen in at least two frames: before that a track is a guess and is not reported. */
+  isConfirmed: boolean
+}
+
+export class Tracker {
+  readonly #options: TrackerOptions
+  #followed: Followed[] = []
+  #nextId = 1
+  #lastAtMs: number | undefined
+
+  constructor(options: Partial<TrackerOptions> = {}) {
+    this.#options = { ...DEFAULTS, ...options }
+  }
+
+  /**
+   * Takes the detections of the frame captured at `atMs` and gives the confirmed tracks seen in it, oldest first.
+   * Frames come in the order of their time; one that is not newer than the last begins everything anew (the camera's
+   * clock was set back). The returned tracks are copies.
+   */
+  update(detections: readonly Detection[], atMs: number): Track[] {
+    if (this.#lastAtMs !== undefined && atMs <= this.#lastAtMs) this.#followed = []
+    const seconds = this.#lastAtMs === undefined ? 0 : Math.max(0, atMs - this.#lastAtMs) / 1000
+    this.#lastAtMs = atMs
+    for (const { filter } of this.#followed) filter.predict(seconds)
+
+    const known = detections.filter(({ score }) => score >= this.#options.unsureScore).map(clamped)
+    const sure = known.filter(({ score }) => score >= this.#options.sureScore)
+    const unsure = known.filter(({ score }) => score < this.#options.sureScore)
+    const confirmed = this.#followed.filter(({ isConfirmed }) => isConfirmed)
+    const tentative = this.#followed.filter(({ isConfirmed }) => !isConfirmed)
+
+    const first = match(confirmed, sure, MIN_IOU.sure)
+    const second = match(first.tracks, unsure, MIN_IOU.unsure)
+    const third = match(tentative, first.detections, MIN_IOU.tentative)
+    const seen = [...first.pairs, ...second.pairs, ...third.pairs]
+    for (const [followed, detection] of seen) observe(followed, detection, atMs)
+    for (const detection of third.detections) this.#begin(detection, atMs)
+
+    const guesses = new Set(third.tracks)
+    this.#followed = this.#followed.filter(
+      (followed) => !guesses.has(followed) && atMs - followed.track.lastSeenAtMs <= this.#options.maxLostMs,
+    )
+    return this.#followed
+      .filter(({ isConfirmed, track }) => isConfirmed && track.lastSeenAtMs === atMs)
+      .map(({ track }) => ({ ...track, path: [...track.path] }))
+  }
+
+  #begin({ className, score, boxNorm }: Detection, atMs: number): void {
+    this.#followed.push({
+      track: {
+        trackId: this.#nextId,
+        className,
+        score,
+        boxNorm,
+        firstSeenAtMs: atMs,
+        lastSeenAtMs: atMs,
+        path: [footPoint(boxNorm)],
+      },
+      filter: new BoxFilter(boxNorm),
+      group: groupOf(className),
+      isConfirmed: false,
+    })
+    this.#nextId += 1
+  }
+}
+
+/** Where an object stands: the middle of the lower edge of its box. */
+export function footPoint([x1, , x2, y2]: NormBox): NormPoint {
+  return [(x1 + x2) / 2, y2]
+}
+
+function observe(followed: Followed, { className, score, boxNorm }: Detection, atMs: number): void {
+  const { track, filter } = followed
+  filter.correct(boxNorm)
+  track.className = className
+  track.score = score
+  track.boxNorm = boxNorm
+  track.lastSeenAtMs = atMs
+  track.path.push(footPoint(boxNorm))
+  if (track.path.length > MAX_PATH_POINTS) track.path.shift()
+  followed.isConfirmed = true
+}
+
+function clamped(detection: Detection): Detection {
+  const [x1, y1, x2, y2] = detection.boxNorm.map((value) => Math.min(1, Math.max(0, value))) as NormBox
+  return { ...detection, boxNorm: [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)] }
+}
+
+interface Matching {
+  pairs: [Followed, Detection][]
+  tracks: Followed[]
+  detections: Detection[]
+}
+
+/** Matches by overlap with the predicted box; gives the pairs and what is left on both sides. */
+function match(tracks: readonly Followed[], detections: readonly Detection[], minIou: number): Matching {
+  const costs = tracks.map(({ filter, group }) => {
+    const predicted = filter.box
+    return detections.map((detection) => {
+      const overlap = groupOf(detection.className) === group ? iou(predicted, detection.boxNorm) : 0
+      return overlap >= minIou ? 1 - overlap : NEVER
+    })
+  })
+  const columns = assign(costs)
+  const pairs: [Followed, Detection][] = []
+  const taken = new Set<number>()
+  const left: Followed[] = []
+  tracks.forEach((followed, row) => {
+    const column = columns[row]!
+    if (column >= 0 && costs[row]![column]! < NEVER) {
+      pairs.push([followed, detections[column]!])
+      taken.add(column)
+    } else left.push(followed)
+  })
+  return { pairs, tracks: left, detections: detections.filter((_, column) => !taken.has(column)) }
+}
+
+type Corners = readonly [number, number, number, number]
+
+/** Intersection over union of two boxes, 0..1. */
+export function iou(a: Corners, b: Corners): number {
+  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0])
+  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1])
+  if (width <= 0 || height <= 0) return 0
+  const shared = width * height
+  const both = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+  return shared / (both - shared)
+}
