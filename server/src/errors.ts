@@ -17,6 +17,10 @@ export const HUB_ERRORS = {
     status: 409,
     help: 'The thing has changed meanwhile or is in a state that does not allow this.',
   },
+  HUB_CSRF: {
+    status: 403,
+    help: 'A request that changes something has to carry the header `x-patrolhub: 1`, which no foreign page can send.',
+  },
   HUB_DATABASE: {
     status: 0,
     help: 'The relational database cannot be opened or brought up to date; the message says which file and why.',
@@ -24,6 +28,22 @@ export const HUB_ERRORS = {
   HUB_DATABASE_NEWER: {
     status: 0,
     help: 'A newer version of the hub has written this database: start that version, or restore an older backup.',
+  },
+  HUB_EVIDENCE_DAMAGED: {
+    status: 500,
+    help: 'The stored file no longer has the content that was recorded: look at the disk, restore it from a backup.',
+  },
+  HUB_EVIDENCE_FORMAT: {
+    status: 415,
+    help: 'The content is of a kind that is not taken, or is not what its content type says.',
+  },
+  HUB_EVIDENCE_HASH: {
+    status: 400,
+    help: 'The bytes that arrived do not have the announced SHA-256: send them again.',
+  },
+  HUB_EVIDENCE_TOO_LARGE: {
+    status: 413,
+    help: 'The content is larger than the size that the message names.',
   },
   HUB_FORBIDDEN: { status: 403, help: 'The role does not have the permission that this needs.' },
   HUB_INTERNAL: { status: 500, help: 'A fault of the hub; the log has it under the request id.' },
@@ -34,6 +54,7 @@ export const HUB_ERRORS = {
     status: 403,
     help: 'The region named in the request lies outside the scope of the caller.',
   },
+  HUB_PORT: { status: 0, help: 'A port cannot be used; the message names the setting that moves it.' },
   HUB_TIMESERIES: {
     status: 0,
     help: 'The time-series store cannot be opened; the message says which file or address and why.',

@@ -1,0 +1,109 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import {
+  CreatedEdge,
+  DeviceList,
+  levelOf,
+  NewEdge,
+  Region,
+  RegionCode,
+  RegionName,
+} from '@patrolhub/protocol'
+import { Type } from 'typebox'
+import { mayReach } from '../access/scope.ts'
+import { HubError } from '../errors.ts'
+import type { Relational } from '../ports/relational.ts'
+import { listDevices, listRegions, nameRegion } from './device-store.ts'
+import type { AuditNote, Devices } from './devices.ts'
+
+interface Deps {
+  relational: Relational
+  devices: Devices
+  audit(note: AuditNote): Promise<void>
+}
+
+function requireReach(who: { scope: string }, region: string): void {
+  if (!mayReach(who, region)) {
+    throw new HubError('HUB_OUT_OF_SCOPE', `region ${region} lies outside your scope ${who.scope}`)
+  }
+}
+
+export function deviceRoutes({ relational, devices, audit }: Deps): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get(
+      '/api/devices',
+      {
+        config: { access: 'device.read' },
+        schema: {
+          summary: 'Every device inside the scope',
+          tags: ['devices'],
+          response: { 200: DeviceList },
+        },
+      },
+      (request) => listDevices(relational.read, request.principal),
+    )
+
+    app.get(
+      '/api/regions',
+      {
+        config: { access: 'signed-in' },
+        schema: {
+          summary: 'Names of the divisions inside the scope',
+          tags: ['devices'],
+          response: { 200: Type.Array(Region) },
+        },
+      },
+      (request) => listRegions(relational.read, request.principal),
+    )
+
+    app.put(
+      '/api/regions/:code',
+      {
+        config: { access: 'region.write' },
+        schema: {
+          summary: 'Name a division',
+          tags: ['devices'],
+          params: Type.Object({ code: RegionCode }),
+          body: RegionName,
+          response: { 200: Region },
+        },
+      },
+      async (request) => {
+        const { code } = request.params
+        requireReach(request.principal, code)
+        const region = { code, name: request.body.name }
+        await nameRegion(relational.write, region)
+        await audit({
+          actor: request.principal,
+          action: 'region.name',
+          subject: code,
+          detail: { name: region.name, level: levelOf(code) },
+        })
+        return region
+      },
+    )
+
+    app.post(
+      '/api/edges',
+      {
+        config: { access: 'edge.write' },
+        schema: {
+          summary: 'Create the credential of a new edge; its token is shown once',
+          tags: ['devices'],
+          body: NewEdge,
+          response: { 201: CreatedEdge },
+        },
+      },
+      async (request, reply) => {
+        requireReach(request.principal, request.body.region)
+        const created = await devices.addEdge(request.body)
+        await audit({
+          actor: request.principal,
+          action: 'edge.create',
+          subject: created.edge.edgeId,
+          detail: { name: created.edge.name, region: created.edge.region },
+        })
+        return reply.code(201).send(created)
+      },
+    )
+  }
+}

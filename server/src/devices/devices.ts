@@ -1,0 +1,242 @@
+/** Edges, cameras, checkpoints and sensors: what the hub knows of them, and telling the screens when it changes. */
+import type {
+  Camera,
+  CameraHealth,
+  CreatedEdge,
+  Edge,
+  HealthRecord,
+  Hello,
+  NewEdge,
+} from '@patrolhub/protocol'
+import type { FastifyPluginAsync } from 'fastify'
+import type { Transaction } from 'kysely'
+import type { Logger } from 'pino'
+import type { Principal } from '../access/principal.ts'
+import { HubError } from '../errors.ts'
+import type { EdgeIdentity } from '../ports/broker.ts'
+import type { DbOrTransaction, Relational } from '../ports/relational.ts'
+import type { Tables } from '../ports/tables.ts'
+import type { Push } from '../push/push.ts'
+import { describedDevices } from './describe.ts'
+import { deviceRoutes } from './device-routes.ts'
+import * as store from './device-store.ts'
+import { hashEdgeToken, isEdgeToken, newEdgeToken } from './edge-credential.ts'
+
+export interface DevicesDeps {
+  relational: Relational
+  push: Push
+  log: Logger
+  /** Puts a change of configuration on the record. */
+  audit(entry: AuditNote): Promise<void>
+}
+
+export interface AuditNote {
+  actor: Principal
+  action: string
+  subject: string
+  detail: Record<string, unknown>
+}
+
+export interface Device {
+  deviceId: string
+  kind: 'camera' | 'checkpoint' | 'sensor'
+  edgeId: string
+  region: string
+  name: string
+  sensitivity: string
+}
+
+/** What a transaction changed and screens have to be told of once it is committed. */
+export type DeviceChange = { edgeId: string; cameraIds: readonly string[] }
+
+export interface Devices {
+  readonly routes: FastifyPluginAsync
+  /** Loads who owns which device; nobody counts as online before it has connected. */
+  start(): Promise<void>
+  authenticate(edgeId: string, token: string): Promise<EdgeIdentity | undefined>
+  /** Takes over what the edge says of itself, inside the caller's transaction. `announce` what it answers. */
+  register(trx: Transaction<Tables>, edge: EdgeIdentity, hello: Hello, atMs: number): Promise<DeviceChange>
+  noteHealth(trx: Transaction<Tables>, edge: EdgeIdentity, record: HealthRecord): Promise<DeviceChange>
+  /** After the commit: tells the screens, and reads ownership again. */
+  announce(change: DeviceChange): Promise<void>
+  noteState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void>
+  /** The edge that speaks for the device; `undefined` if no edge has described it. */
+  ownerOf(deviceId: string): string | undefined
+  find(deviceId: string, db?: DbOrTransaction): Promise<Device | undefined>
+  addEdge(edge: NewEdge): Promise<CreatedEdge>
+}
+
+class DeviceService implements Devices {
+  readonly routes: FastifyPluginAsync
+  readonly #relational: Relational
+  readonly #push: Push
+  readonly #log: Logger
+  readonly #owners = new Map<string, string>()
+  /** State of each camera as the screens know it: they are told of changes, not of every health record. */
+  readonly #cameraStates = new Map<string, string>()
+  /** Changes of one edge's state go one after another. */
+  readonly #stateChanges = new Map<string, Promise<void>>()
+
+  constructor(deps: DevicesDeps) {
+    this.#relational = deps.relational
+    this.#push = deps.push
+    this.#log = deps.log.child({ component: 'devices' })
+    this.routes = deviceRoutes({ relational: deps.relational, devices: this, audit: deps.audit })
+  }
+
+  async start(): Promise<void> {
+    await store.markAllOffline(this.#relational.write)
+    for (const { device_id, edge_id } of await store.allOwners(this.#relational.read)) {
+      this.#owners.set(device_id, edge_id)
+    }
+  }
+
+  async authenticate(edgeId: string, token: string): Promise<EdgeIdentity | undefined> {
+    const edge = await store.findEdge(this.#relational.read, edgeId)
+    if (!edge || !isEdgeToken(token, edge.tokenHash)) return undefined
+    return { edgeId, region: edge.region }
+  }
+
+  async register(
+    trx: Transaction<Tables>,
+    edge: EdgeIdentity,
+    hello: Hello,
+    atMs: number,
+  ): Promise<DeviceChange> {
+    const { devices, refused } = describedDevices(edge, hello, (deviceId) => this.#owners.get(deviceId))
+    for (const { deviceId, reason } of refused) {
+      this.#log.warn({ edgeId: edge.edgeId, deviceId, reason }, 'a device of an edge was not taken')
+    }
+    await store.updateEdge(trx, edge.edgeId, {
+      state: 'online',
+      lastSeenAtMs: atMs,
+      software: hello.software,
+      detectorId: hello.detector?.id ?? null,
+    })
+    const known = new Map((await store.devicesOfEdge(trx, edge.edgeId)).map((row) => [row.device_id, row]))
+    const changed = devices.filter((row) => {
+      const before = known.get(row.device_id)
+      return before?.kind !== row.kind || before.description !== row.description
+    })
+    const described = new Set(devices.map((row) => row.device_id))
+    const gone = [...known.keys()].filter((deviceId) => !described.has(deviceId))
+    await store.deleteDevices(trx, edge.edgeId, gone)
+    await store.upsertDevices(trx, changed, atMs)
+    if (gone.length > 0) this.#log.info({ edgeId: edge.edgeId, gone }, 'devices are no longer on their edge')
+    return {
+      edgeId: edge.edgeId,
+      cameraIds: devices.filter((row) => row.kind === 'camera').map((row) => row.device_id),
+    }
+  }
+
+  async noteHealth(
+    trx: Transaction<Tables>,
+    edge: EdgeIdentity,
+    record: HealthRecord,
+  ): Promise<DeviceChange> {
+    const changed: string[] = []
+    for (const health of record.cameras) {
+      await store.updateHealth(trx, edge.edgeId, health)
+      const state = stateText(health)
+      if (this.#cameraStates.get(health.cameraId) === state) continue
+      this.#cameraStates.set(health.cameraId, state)
+      changed.push(health.cameraId)
+    }
+    return { edgeId: edge.edgeId, cameraIds: changed }
+  }
+
+  async announce({ edgeId, cameraIds }: DeviceChange): Promise<void> {
+    const edge = await store.findEdge(this.#relational.read, edgeId)
+    if (!edge) return
+    const rows = await store.devicesOfEdge(this.#relational.read, edgeId)
+    for (const [deviceId, owner] of this.#owners) if (owner === edgeId) this.#owners.delete(deviceId)
+    for (const row of rows) this.#owners.set(row.device_id, edgeId)
+    this.#pushEdge(edge)
+    const cameras = new Set(cameraIds)
+    for (const row of rows) {
+      if (cameras.has(row.device_id)) this.#pushCamera(store.toCamera(row, edge.state === 'online'))
+    }
+  }
+
+  noteState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void> {
+    const before = this.#stateChanges.get(edgeId) ?? Promise.resolve()
+    const change = before
+      .then(() => this.#changeState(edgeId, state, atMs))
+      .catch((err: unknown) => this.#log.error({ err, edgeId, state }, "an edge's state could not be noted"))
+      .finally(() => {
+        if (this.#stateChanges.get(edgeId) === change) this.#stateChanges.delete(edgeId)
+      })
+    this.#stateChanges.set(edgeId, change)
+    return change
+  }
+
+  ownerOf(deviceId: string): string | undefined {
+    return this.#owners.get(deviceId)
+  }
+
+  async find(deviceId: string, db: DbOrTransaction = this.#relational.read): Promise<Device | undefined> {
+    const row = await store.findDevice(db, deviceId)
+    if (!row) return undefined
+    const { kind, region, name, sensitivity } = row
+    return { deviceId, edgeId: row.edge_id, kind, region, name, sensitivity }
+  }
+
+  async addEdge(edge: NewEdge): Promise<CreatedEdge> {
+    const created = await addEdge(this.#relational, edge)
+    this.#pushEdge(created.edge)
+    return created
+  }
+
+  async #changeState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void> {
+    const before = await store.findEdge(this.#relational.read, edgeId)
+    if (!before) return
+    await store.updateEdge(this.#relational.write, edgeId, { state, lastSeenAtMs: atMs })
+    if (before.state === state) return
+    this.#log.info({ edgeId, state }, 'edge changed its state')
+    this.#pushEdge({ ...before, state, lastSeenAtMs: atMs })
+    for (const row of await store.devicesOfEdge(this.#relational.read, edgeId)) {
+      if (row.kind === 'camera') this.#pushCamera(store.toCamera(row, state === 'online'))
+    }
+  }
+
+  #pushEdge(edge: Edge): void {
+    const { edgeId, name, region, state, software, lastSeenAtMs, detectorId } = edge
+    const payload: Edge = {
+      edgeId,
+      name,
+      region,
+      state,
+      software,
+      ...(lastSeenAtMs === undefined ? {} : { lastSeenAtMs }),
+      ...(detectorId === undefined ? {} : { detectorId }),
+    }
+    this.#push.send({ region }, { event: 'edge', payload })
+  }
+
+  #pushCamera(camera: Camera): void {
+    this.#push.send({ region: camera.region }, { event: 'camera', payload: camera })
+  }
+}
+
+function stateText(health: CameraHealth): string {
+  return `${health.state} ${health.why}`
+}
+
+export function devicesFeature(deps: DevicesDeps): Devices {
+  return new DeviceService(deps)
+}
+
+/**
+ * Creates the credential of a new edge; the token in the answer is shown once. Also used by the command `edge add`.
+ * Throws HUB_CONFLICT if the id is taken.
+ */
+export async function addEdge(relational: Relational, edge: NewEdge): Promise<CreatedEdge> {
+  const token = newEdgeToken()
+  try {
+    await store.insertEdge(relational.write, edge, hashEdgeToken(token))
+  } catch (error) {
+    if (relational.violation(error) !== 'unique') throw error
+    throw new HubError('HUB_CONFLICT', `there is an edge ${edge.edgeId} already`, { cause: error })
+  }
+  return { edge: { ...edge, state: 'never seen', software: '' }, token }
+}
