@@ -18,7 +18,8 @@ function handle(request: JournalRequest): Omit<Extract<JournalAnswer, { ok: true
   if (!file) throw new EdgeError('EDGE_JOURNAL_CLOSED', 'The journal is not open.')
   switch (request.op) {
     case 'commit': {
-      const seqs = file.commit(request.records, request.truncate)
+      const isCurrent = request.truncateEpoch === file.state().epoch
+      const seqs = file.commit(request.records, isCurrent ? request.truncate : {})
       if (request.records.length === 0) file.shrink()
       return { seqs, state: file.state() }
     }

@@ -146,6 +146,7 @@ export class Journal extends EventEmitter<JournalEvents> {
 
   /** See `JournalFile.renewEpoch`. */
   async renewEpoch(): Promise<void> {
+    this.#truncate = {}
     this.#state = (await this.#call({ op: 'renew-epoch' })).state
   }
 
@@ -194,10 +195,11 @@ export class Journal extends EventEmitter<JournalEvents> {
     while (this.#hasWork()) {
       const batch = this.#waiting.splice(0)
       const truncate = this.#truncate
+      const truncateEpoch = this.epoch
       this.#truncate = {}
       const records = batch.map(({ stream, payload }) => ({ stream, payload }))
       try {
-        const { seqs, state } = await this.#call({ op: 'commit', records, truncate })
+        const { seqs, state } = await this.#call({ op: 'commit', records, truncate, truncateEpoch })
         this.#state = state
         this.#settle(batch, seqs!)
       } catch (error) {
@@ -206,7 +208,7 @@ export class Journal extends EventEmitter<JournalEvents> {
           return
         }
         this.#waiting.unshift(...batch)
-        this.#truncate = { ...truncate, ...this.#truncate }
+        if (truncateEpoch === this.epoch) this.#truncate = { ...truncate, ...this.#truncate }
       }
     }
   }

@@ -10,7 +10,13 @@ export interface JournalWorkerData {
 
 export type JournalCall =
   | { op: 'open' }
-  | { op: 'commit'; records: PendingRecord[]; truncate: Partial<Record<Stream, number>> }
+  | {
+      op: 'commit'
+      records: PendingRecord[]
+      truncate: Partial<Record<Stream, number>>
+      /** The epoch whose numbers `truncate` means: in another they are void. */
+      truncateEpoch: string
+    }
   | { op: 'read'; stream: Stream; fromSeq: number; limit: number; maxBytes: number }
   | { op: 'renew-epoch' }
   | { op: 'close' }
