@@ -30,7 +30,7 @@ export interface SignedIn {
 export type SessionEnd = 'signed out' | 'expired' | 'disabled' | 'password changed' | 'replaced' | 'renewed'
 
 export interface AccessDeps {
-  config: Pick<HubConfig, 'rootScope' | 'sessionHours' | 'tlsCertFile'>
+  config: Pick<HubConfig, 'rootScope' | 'sessionHours'>
   relational: Relational
   audit: AuditTrail
   log: Logger

@@ -1,0 +1,108 @@
+/**
+ * The guard in front of every route: who is asking, and may they. Deny by default: a route that does not declare
+ * `config.access` makes the start fail, and if one got through it would be refused.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { HubError } from '../errors.ts'
+import type { EdgeIdentity, RouteAccess, RouteAccessRow, SignedIn } from './access.ts'
+import { roleMay } from './permissions.ts'
+import type { Principal } from './principal.ts'
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+export interface GuardDeps {
+  authenticate(cookieHeader: string | undefined): Promise<SignedIn | undefined>
+  authenticateEdge(authorization: string | undefined): Promise<EdgeIdentity | undefined>
+}
+
+interface DeclaredRoute {
+  method: string
+  url: string
+  /** Kept, not copied: a plugin may still complete it in its own onRoute hook. */
+  options: { config?: { access?: RouteAccess } | undefined }
+}
+
+export class Guard {
+  readonly #deps: GuardDeps
+  readonly #routes: DeclaredRoute[] = []
+  readonly #principals = new WeakMap<FastifyRequest, Principal>()
+  readonly #edges = new WeakMap<FastifyRequest, EdgeIdentity>()
+
+  constructor(deps: GuardDeps) {
+    this.#deps = deps
+  }
+
+  /** See `Access.guard`. */
+  install(app: FastifyInstance): void {
+    const principals = this.#principals
+    const edges = this.#edges
+    app.decorateRequest('principal', {
+      getter(this: FastifyRequest) {
+        return present(principals.get(this), this, 'principal')
+      },
+    })
+    app.decorateRequest('edge', {
+      getter(this: FastifyRequest) {
+        return present(edges.get(this), this, 'edge')
+      },
+    })
+    app.addHook('onRoute', (options) => {
+      for (const method of [options.method].flat()) {
+        this.#routes.push({ method, url: options.url, options: options as DeclaredRoute['options'] })
+      }
+    })
+    app.addHook('onReady', async () => {
+      const open = this.#routes.filter((route) => route.options.config?.access === undefined)
+      if (open.length > 0) {
+        const names = open.map(({ method, url }) => `${method} ${url}`).join(', ')
+        throw new Error(`these routes do not declare who may use them (config.access): ${names}`)
+      }
+    })
+    app.addHook('onRequest', (request, reply) => this.#check(request, reply))
+  }
+
+  /** See `Access.routeTable`. */
+  table(): RouteAccessRow[] {
+    return this.#routes
+      .flatMap(({ method, url, options }) => {
+        const access = options.config?.access
+        return access === undefined || method === 'HEAD' ? [] : [{ method, url, access }]
+      })
+      .sort((a, b) => (a.url < b.url ? -1 : a.url > b.url ? 1 : a.method < b.method ? -1 : 1))
+  }
+
+  async #check(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    // Nothing is behind an address that has no route.
+    if (request.is404) return
+    const { access, beforePasswordChange } = request.routeOptions.config
+    if (access === 'public') return
+    if (access === undefined) throw new HubError('HUB_FORBIDDEN', 'nobody may use this route')
+    if (access === 'edge') {
+      const edge = await this.#deps.authenticateEdge(request.headers.authorization)
+      if (!edge) {
+        reply.header('www-authenticate', 'Basic realm="patrolhub edge"')
+        throw new HubError('HUB_BAD_CREDENTIALS', 'unknown edge, or its token is wrong')
+      }
+      this.#edges.set(request, edge)
+      return
+    }
+    const signedIn = await this.#deps.authenticate(request.headers.cookie)
+    if (!signedIn) throw new HubError('HUB_NOT_SIGNED_IN', 'sign in first')
+    if (!SAFE_METHODS.has(request.method) && request.headers['x-patrolhub'] !== '1') {
+      throw new HubError('HUB_CSRF', 'the header `x-patrolhub: 1` is missing')
+    }
+    const { principal } = signedIn
+    if (principal.mustChangePassword && !beforePasswordChange) {
+      throw new HubError('HUB_MUST_CHANGE_PASSWORD', 'replace the one-time password first')
+    }
+    if (access !== 'signed-in' && !roleMay(principal.role, access)) {
+      throw new HubError('HUB_FORBIDDEN', `the role ${principal.role} does not have ${access}`)
+    }
+    this.#principals.set(request, principal)
+  }
+}
+
+function present<T>(value: T | undefined, request: FastifyRequest, name: string): T {
+  if (value !== undefined) return value
+  throw new Error(`request.${name} is read on ${request.routeOptions.url}, whose access does not provide it`)
+}
