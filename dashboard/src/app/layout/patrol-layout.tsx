@@ -1,0 +1,32 @@
+import { useTranslation } from 'react-i18next'
+import { Outlet } from 'react-router'
+import { ArrivalNotice } from '../../features/patrol/arrival-notice.tsx'
+import { OutboxProvider } from '../../features/patrol/outbox-context.tsx'
+import { useSession } from '../../lib/session.ts'
+import { LanguageSwitch } from './language-switch.tsx'
+import { LiveMark } from './live-mark.tsx'
+import styles from './patrol-layout.module.css'
+import { SignOutButton } from './sign-out-button.tsx'
+
+export function PatrolLayout() {
+  const { t } = useTranslation()
+  const session = useSession()
+  return (
+    <div className={styles.layout}>
+      <header className={styles.header}>
+        <div className={styles.who}>
+          <strong>{session.displayName}</strong>
+          <LiveMark />
+        </div>
+        <LanguageSwitch />
+        <SignOutButton />
+      </header>
+      <main className={styles.main} aria-label={t('patrol.title')}>
+        <OutboxProvider>
+          <ArrivalNotice />
+          <Outlet />
+        </OutboxProvider>
+      </main>
+    </div>
+  )
+}

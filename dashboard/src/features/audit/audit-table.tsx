@@ -1,0 +1,80 @@
+import type { AuditEntry } from '@patrolhub/protocol'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { useTranslation } from 'react-i18next'
+import { auditQuery } from '../../lib/queries.ts'
+import { Button } from '../../ui/button.tsx'
+import { DataTable } from '../../ui/data-table.tsx'
+import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
+import { Panel } from '../../ui/panel.tsx'
+import { TimeText } from '../../ui/time-text.tsx'
+import styles from './audit-table.module.css'
+
+function detailText(detail: AuditEntry['detail']): string {
+  return Object.entries(detail)
+    .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' · ')
+}
+
+/** The record of who looked at what and changed what. Each entry names the hash of the one before it. */
+export function AuditTable() {
+  const { t } = useTranslation()
+  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
+    useInfiniteQuery(auditQuery)
+  const entries = data?.pages.flatMap((page) => page.items) ?? []
+  return (
+    <Panel
+      title={t('audit.title')}
+      aside={<Button onClick={() => void refetch()}>{t('common.refresh')}</Button>}
+    >
+      {isPending ? <LoadingNote /> : null}
+      <ErrorNote error={error} onRetry={() => void refetch()} />
+      {data && entries.length === 0 ? <EmptyNote>{t('audit.none')}</EmptyNote> : null}
+      {entries.length > 0 ? (
+        <DataTable
+          caption={t('audit.title')}
+          rows={entries}
+          rowKey={(entry) => String(entry.seq)}
+          columns={[
+            { title: t('audit.seq'), cell: (entry) => entry.seq, isNumber: true },
+            {
+              title: t('audit.time'),
+              cell: (entry) => (
+                <span className={styles.time}>
+                  <TimeText atMs={entry.atMs} form="full" />
+                </span>
+              ),
+            },
+            { title: t('audit.actor'), cell: (entry) => entry.actorName },
+            {
+              title: t('audit.action'),
+              cell: (entry) => <code className={styles.code}>{entry.action}</code>,
+            },
+            {
+              title: t('audit.subject'),
+              cell: (entry) => <span className={styles.subject}>{entry.subject}</span>,
+            },
+            {
+              title: t('audit.detail'),
+              cell: (entry) => <span className={styles.detail}>{detailText(entry.detail)}</span>,
+            },
+            {
+              title: t('audit.hash'),
+              cell: (entry) => (
+                <code className={styles.code} title={entry.hash}>
+                  {entry.hash.slice(0, 12)}
+                </code>
+              ),
+            },
+          ]}
+        />
+      ) : null}
+      {hasNextPage ? (
+        <div className={styles.more}>
+          <Button isBusy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+            {t('common.older')}
+          </Button>
+        </div>
+      ) : null}
+    </Panel>
+  )
+}

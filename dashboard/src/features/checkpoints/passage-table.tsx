@@ -1,0 +1,53 @@
+import { useQuery } from '@tanstack/react-query'
+import { useTranslation } from 'react-i18next'
+import { passagesQuery } from '../../lib/queries.ts'
+import { DataTable } from '../../ui/data-table.tsx'
+import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
+import { Panel } from '../../ui/panel.tsx'
+import { TimeText } from '../../ui/time-text.tsx'
+
+const SHOWN = 30
+
+/** The last vehicles. Plates are not here: reading one takes a permission, a reason and an entry in the record. */
+export function PassageTable({ checkpointId }: { checkpointId: string }) {
+  const { t } = useTranslation()
+  const { data, error, isPending, refetch } = useQuery(passagesQuery(checkpointId, SHOWN))
+  return (
+    <Panel title={t('passage.title')} aside={<span>{t('passage.noPlates')}</span>}>
+      {isPending ? <LoadingNote /> : null}
+      <ErrorNote error={error} onRetry={() => void refetch()} />
+      {data?.items.length === 0 ? <EmptyNote>{t('passage.none')}</EmptyNote> : null}
+      {data && data.items.length > 0 ? (
+        <DataTable
+          caption={t('passage.title')}
+          rows={data.items}
+          rowKey={(passage, index) => `${passage.atMs} ${passage.lane} ${index}`}
+          columns={[
+            { title: t('passage.time'), cell: (passage) => <TimeText atMs={passage.atMs} form="clock" /> },
+            { title: t('passage.lane'), cell: (passage) => passage.lane, isNumber: true },
+            {
+              title: t('passage.speed'),
+              cell: (passage) =>
+                passage.speedKmh === undefined ? '–' : `${Math.round(passage.speedKmh)} km/h`,
+              isNumber: true,
+            },
+            {
+              title: t('passage.vehicleClass'),
+              cell: (passage) =>
+                t(`vehicleClass.${passage.vehicleClass}`, { defaultValue: passage.vehicleClass ?? '–' }),
+            },
+            {
+              title: t('passage.direction'),
+              cell: (passage) =>
+                t(`direction.${passage.direction}`, { defaultValue: passage.direction ?? '–' }),
+            },
+            {
+              title: t('passage.hasPlate'),
+              cell: (passage) => (passage.hasPlate ? t('passage.read') : t('passage.notRead')),
+            },
+          ]}
+        />
+      ) : null}
+    </Panel>
+  )
+}

@@ -1,0 +1,106 @@
+import type { IncidentDetail, MoveIncident } from '@patrolhub/protocol'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { type ReactNode, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { api } from '../../lib/api.ts'
+import { keys } from '../../lib/queries.ts'
+import { Button } from '../../ui/button.tsx'
+import { Dialog, DialogActions } from '../../ui/dialog.tsx'
+import { TextArea, textOf } from '../../ui/field.tsx'
+import { ErrorNote } from '../../ui/notes.tsx'
+import styles from './incident-actions.module.css'
+
+type Move = MoveIncident['to']
+
+/** In the order of the work. The first one allowed is the one that comes next, so it is the one that stands out. */
+const MOVES: readonly Move[] = ['accepted', 'verified', 'closed', 'dismissed']
+/** These ask for words: a dismissal must say why, a verification may. */
+const ASKS_NOTE: ReadonlySet<Move> = new Set(['dismissed', 'verified'])
+
+function useMove(incidentId: string, onDone: () => void) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (body: MoveIncident) =>
+      api.post<IncidentDetail>(`/api/incidents/${encodeURIComponent(incidentId)}/transitions`, body),
+    onSuccess: (detail) => {
+      queries.setQueryData(keys.incident(incidentId), detail)
+      void queries.invalidateQueries({ queryKey: keys.incidents })
+      onDone()
+    },
+    // Somebody else was quicker: show what is true now beside the refusal.
+    onError: () => void queries.invalidateQueries({ queryKey: keys.incident(incidentId) }),
+  })
+}
+
+function NoteDialog({ incidentId, to, onClose }: { incidentId: string; to: Move; onClose: () => void }) {
+  const { t } = useTranslation()
+  const move = useMove(incidentId, onClose)
+  return (
+    <Dialog title={t(`action.${to}`)} onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          const note = textOf(new FormData(event.currentTarget), 'note')
+          move.mutate(note === '' ? { to } : { to, note })
+        }}
+      >
+        <TextArea
+          label={to === 'dismissed' ? t('action.dismissReason') : t('action.note')}
+          name="note"
+          required={to === 'dismissed'}
+          maxLength={1000}
+        />
+        <ErrorNote error={move.error} />
+        <DialogActions>
+          <Button onClick={onClose}>{t('common.cancel')}</Button>
+          <Button type="submit" look={to === 'dismissed' ? 'danger' : 'primary'} isBusy={move.isPending}>
+            {t(`action.${to}`)}
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  )
+}
+
+interface IncidentActionsProps {
+  detail: IncidentDetail
+  /** The button that sends a team, where that is possible. */
+  dispatchAction?: ReactNode
+}
+
+/** What the person may do with the incident now: the hub says which, and checks again. */
+export function IncidentActions({ detail, dispatchAction }: IncidentActionsProps) {
+  const { t } = useTranslation()
+  const [asking, setAsking] = useState<Move>()
+  const { incidentId } = detail.incident
+  const move = useMove(incidentId, () => {})
+  const allowed = MOVES.filter((to) => detail.allowed.includes(to))
+  const next = allowed.find((to) => to !== 'dismissed')
+  if (allowed.length === 0 && !dispatchAction) return null
+  return (
+    <fieldset className={styles.actions} aria-label={t('action.label')}>
+      {allowed
+        .filter((to) => to !== 'dismissed')
+        .map((to) => (
+          <Button
+            key={to}
+            look={to === next ? 'primary' : 'quiet'}
+            isBusy={move.isPending && move.variables.to === to}
+            onClick={() => (ASKS_NOTE.has(to) ? setAsking(to) : move.mutate({ to }))}
+          >
+            {t(`action.${to}`)}
+          </Button>
+        ))}
+      {dispatchAction}
+      {allowed.includes('dismissed') ? (
+        <Button look="danger" onClick={() => setAsking('dismissed')}>
+          {t('action.dismissed')}
+        </Button>
+      ) : null}
+      <ErrorNote error={move.error} />
+      {asking ? (
+        <NoteDialog incidentId={incidentId} to={asking} onClose={() => setAsking(undefined)} />
+      ) : null}
+    </fieldset>
+  )
+}

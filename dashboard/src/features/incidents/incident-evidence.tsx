@@ -1,0 +1,101 @@
+import type { Alert } from '@patrolhub/protocol'
+import { useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { classLabel, reasonText } from '../../lib/reason.ts'
+import { snapshotOf } from '../../lib/snapshot.ts'
+import { EvidencePicture } from '../../ui/evidence-picture.tsx'
+import { EmptyNote } from '../../ui/notes.tsx'
+import { Panel } from '../../ui/panel.tsx'
+import { AgeText, TimeText } from '../../ui/time-text.tsx'
+import styles from './incident-evidence.module.css'
+
+function AlertFacts({ alert }: { alert: Alert }) {
+  const { t } = useTranslation()
+  const subject = alert.objects.find((object) => object.isSubject)
+  return (
+    <dl className={styles.facts}>
+      <div>
+        <dt>{t('incident.ruleName')}</dt>
+        <dd>{alert.ruleName}</dd>
+      </div>
+      {subject ? (
+        <div>
+          <dt>{t('incident.subject')}</dt>
+          <dd>
+            {classLabel(subject.className, t)} #{subject.trackId}
+          </dd>
+        </div>
+      ) : null}
+      <div>
+        <dt>{t('incident.score')}</dt>
+        <dd>{Math.round(alert.score * 100)}%</dd>
+      </div>
+      {alert.model ? (
+        <div>
+          <dt>{t('incident.model')}</dt>
+          <dd title={alert.model.sha256}>{alert.model.id}</dd>
+        </div>
+      ) : null}
+    </dl>
+  )
+}
+
+/** The alerts of an incident: one large, the others to choose from. Without a choice it follows the newest. */
+export function IncidentEvidence({ alerts }: { alerts: readonly Alert[] }) {
+  const { t } = useTranslation()
+  const [chosenId, setChosenId] = useState<string>()
+  const chosen = alerts.find((alert) => alert.alertId === chosenId) ?? alerts[0]
+  if (!chosen) return <EmptyNote>{t('alerts.none')}</EmptyNote>
+  const snapshot = snapshotOf(chosen)
+  return (
+    <Panel
+      title={t('incident.evidence')}
+      aside={
+        <span>
+          <TimeText atMs={chosen.atMs} /> · <AgeText atMs={chosen.atMs} />
+        </span>
+      }
+    >
+      {chosen.deviceKind === 'camera' ? (
+        <div className={styles.picture}>
+          <EvidencePicture
+            evidenceId={snapshot?.evidenceId}
+            isStored={snapshot?.isStored ?? false}
+            alt={t('evidence.snapshotOf', { name: chosen.deviceName })}
+            severity={chosen.severity}
+            objects={chosen.objects}
+            zone={chosen.zone}
+            trackPath={chosen.trackPath}
+          />
+        </div>
+      ) : null}
+      <p className={styles.reason}>{reasonText(chosen, t)}</p>
+      <AlertFacts alert={chosen} />
+      {alerts.length > 1 ? (
+        <ul className={styles.strip} aria-label={t('incident.alerts')}>
+          {alerts.map((alert) => (
+            <li key={alert.alertId}>
+              <button
+                type="button"
+                aria-pressed={alert.alertId === chosen.alertId}
+                onClick={() => setChosenId(alert.alertId)}
+              >
+                {alert.deviceKind === 'camera' ? (
+                  <EvidencePicture
+                    evidenceId={snapshotOf(alert)?.evidenceId}
+                    isStored={snapshotOf(alert)?.isStored ?? false}
+                    alt=""
+                    severity={alert.severity}
+                    objects={alert.objects}
+                    isThumbnail
+                  />
+                ) : null}
+                <TimeText atMs={alert.atMs} form="clock" />
+              </button>
+            </li>
+          ))}
+        </ul>
+      ) : null}
+    </Panel>
+  )
+}

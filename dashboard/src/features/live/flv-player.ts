@@ -1,0 +1,145 @@
+/**
+ * Plays one camera's HTTP-FLV stream into a video element, as close to the present as the network allows, and starts
+ * again by itself when the stream breaks while the grant holds. Enters: a path and a video element. Leaves: states.
+ * The mpegts.js worker stays off: it would be a blob script, which the hub's policy forbids.
+ */
+import Mpegts from 'mpegts.js'
+
+export type PlayerState =
+  | { kind: 'connecting' }
+  | { kind: 'playing' }
+  /** The picture stopped or the camera does not send; tried again by itself. */
+  | { kind: 'waiting'; why: 'offline' | 'interrupted' }
+  /** Not tried again: the hub does not let this grant through any more. */
+  | { kind: 'refused' }
+  /** The browser cannot play this stream. */
+  | { kind: 'unsupported' }
+
+interface FlvPlayerOptions {
+  video: HTMLVideoElement
+  playPath: string
+  onState: (state: PlayerState) => void
+}
+
+const RETRY_MIN_MS = 1_000
+const RETRY_MAX_MS = 10_000
+/** Without a new picture for this long the stream counts as broken, whatever the connection says. */
+const STALL_MS = 8_000
+const STALL_CHECK_MS = 2_000
+
+Mpegts.LoggingControl.applyConfig({ enableAll: false })
+
+export class FlvPlayer {
+  readonly #options: FlvPlayerOptions
+  #player: Mpegts.Player | undefined
+  #retryMs = RETRY_MIN_MS
+  #retry: ReturnType<typeof setTimeout> | undefined
+  #watch: ReturnType<typeof setInterval> | undefined
+  #isClosed = false
+
+  constructor(options: FlvPlayerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    if (this.#isClosed) return
+    if (!Mpegts.isSupported()) {
+      this.#options.onState({ kind: 'unsupported' })
+      return
+    }
+    this.#options.onState({ kind: 'connecting' })
+    const { video, playPath } = this.#options
+    const player = Mpegts.createPlayer(
+      // The stream's header claims sound whether there is any or not; waiting for it would mean waiting for ever.
+      {
+        type: 'flv',
+        isLive: true,
+        hasAudio: false,
+        hasVideo: true,
+        url: new URL(playPath, location.href).href,
+      },
+      {
+        enableWorker: false,
+        enableStashBuffer: false,
+        lazyLoad: false,
+        liveSync: true,
+        liveSyncMaxLatency: 1.2,
+        liveSyncTargetLatency: 0.4,
+        liveSyncPlaybackRate: 1.15,
+        autoCleanupSourceBuffer: true,
+        autoCleanupMaxBackwardDuration: 30,
+        autoCleanupMinBackwardDuration: 10,
+      },
+    )
+    this.#player = player
+    player.on(Mpegts.Events.ERROR, (_type: string, detail: string, info: { code?: number } | undefined) => {
+      this.#failed(detail, info?.code)
+    })
+    player.on(Mpegts.Events.LOADING_COMPLETE, () => this.#again('interrupted'))
+    player.attachMediaElement(video)
+    player.load()
+    // A muted video may start by itself; where even that is refused, the controls are there.
+    void Promise.resolve(player.play()).catch(() => {})
+    this.#watchPicture(video)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#release()
+  }
+
+  /** Tells `playing` once pictures advance, and starts again when they stop. */
+  #watchPicture(video: HTMLVideoElement): void {
+    let lastTime = -1
+    let lastMoveMs = performance.now()
+    let isPlaying = false
+    const look = () => {
+      if (video.currentTime > lastTime && video.videoWidth > 0 && video.readyState >= 2) {
+        if (lastTime >= 0 && !isPlaying) {
+          isPlaying = true
+          this.#retryMs = RETRY_MIN_MS
+          this.#options.onState({ kind: 'playing' })
+        }
+        lastTime = video.currentTime
+        lastMoveMs = performance.now()
+        return
+      }
+      if (!document.hidden && performance.now() - lastMoveMs > STALL_MS) {
+        this.#again(isPlaying ? 'interrupted' : 'offline')
+      }
+    }
+    video.ontimeupdate = look
+    this.#watch = setInterval(look, STALL_CHECK_MS)
+  }
+
+  #failed(detail: string, status: number | undefined): void {
+    const isStatus = detail === Mpegts.ErrorDetails.NETWORK_STATUS_CODE_INVALID
+    if (isStatus && (status === 401 || status === 403 || status === 410)) {
+      this.#release()
+      this.#options.onState({ kind: 'refused' })
+      return
+    }
+    this.#again(isStatus ? 'offline' : 'interrupted')
+  }
+
+  #again(why: 'offline' | 'interrupted'): void {
+    if (this.#isClosed || this.#retry !== undefined) return
+    this.#release()
+    this.#options.onState({ kind: 'waiting', why })
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined
+      this.start()
+    }, this.#retryMs)
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS)
+  }
+
+  #release(): void {
+    clearTimeout(this.#retry)
+    this.#retry = undefined
+    clearInterval(this.#watch)
+    this.#watch = undefined
+    this.#options.video.ontimeupdate = null
+    this.#player?.destroy()
+    this.#player = undefined
+  }
+}

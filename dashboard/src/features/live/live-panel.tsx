@@ -1,0 +1,80 @@
+import type { Camera, Grant } from '@patrolhub/protocol'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { api } from '../../lib/api.ts'
+import { grantsQuery, keys } from '../../lib/queries.ts'
+import { useSession } from '../../lib/session.ts'
+import { useNowMs } from '../../lib/use-now.ts'
+import { Button } from '../../ui/button.tsx'
+import { ErrorNote } from '../../ui/notes.tsx'
+import { Panel } from '../../ui/panel.tsx'
+import { currentGrant } from './current-grant.ts'
+import { GrantDialog } from './grant-dialog.tsx'
+import styles from './live-panel.module.css'
+import { LivePlayer } from './live-player.tsx'
+
+function Pending({ grant }: { grant: Grant }) {
+  const { t } = useTranslation()
+  const queries = useQueryClient()
+  const withdraw = useMutation({
+    mutationFn: () => api.delete<unknown>(`/api/grants/${encodeURIComponent(grant.grantId)}`),
+    onSettled: () => queries.invalidateQueries({ queryKey: keys.grants }),
+  })
+  return (
+    <div className={styles.stage} role="status">
+      <p className={styles.big}>{t('live.pending')}</p>
+      <p>{t('live.pendingHelp')}</p>
+      <Button isBusy={withdraw.isPending} onClick={() => withdraw.mutate()}>
+        {t('live.withdraw')}
+      </Button>
+      <ErrorNote error={withdraw.error} />
+    </div>
+  )
+}
+
+interface LivePanelProps {
+  camera: Camera
+  incidentId?: string
+}
+
+/** Live video of one camera, from asking for a grant to its end. */
+export function LivePanel({ camera, incidentId }: LivePanelProps) {
+  const { t } = useTranslation()
+  const { userId } = useSession()
+  const nowMs = useNowMs()
+  const { data, error, refetch } = useQuery(grantsQuery)
+  const [isAsking, setAsking] = useState(false)
+  const grant = currentGrant(data?.items ?? [], { userId, cameraId: camera.cameraId, nowMs })
+  const isActive = grant?.state === 'active' && grant.endAtMs > nowMs
+  // An old grant that is over says nothing about now; one of this hour explains why the picture is gone.
+  const wasRecent = grant !== undefined && !isActive && nowMs - grant.endAtMs < 3_600_000
+  return (
+    <Panel
+      title={t('live.titleOf', { name: camera.name })}
+      aside={<span>{t(`sensitivity.${camera.sensitivity}`)}</span>}
+    >
+      <ErrorNote error={error} onRetry={() => void refetch()} />
+      {isActive && grant.playPath ? (
+        <LivePlayer key={grant.grantId} grant={grant} playPath={grant.playPath} />
+      ) : grant?.state === 'pending' ? (
+        <Pending grant={grant} />
+      ) : (
+        <div className={styles.stage}>
+          {grant && wasRecent ? (
+            <p role="status" className={styles.big}>
+              {t(`live.ended.${grant.state === 'active' ? 'expired' : grant.state}`)}
+            </p>
+          ) : null}
+          <p>{t('live.needsGrant')}</p>
+          <Button look="primary" onClick={() => setAsking(true)}>
+            {t('live.ask')}
+          </Button>
+        </div>
+      )}
+      {isAsking ? (
+        <GrantDialog camera={camera} incidentId={incidentId} onClose={() => setAsking(false)} />
+      ) : null}
+    </Panel>
+  )
+}

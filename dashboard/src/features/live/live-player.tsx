@@ -1,0 +1,106 @@
+import type { Grant } from '@patrolhub/protocol'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useRef, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { api } from '../../lib/api.ts'
+import { keys } from '../../lib/queries.ts'
+import { useSession } from '../../lib/session.ts'
+import { countdown, fullTime } from '../../lib/time.ts'
+import { useNowMs } from '../../lib/use-now.ts'
+import { Button } from '../../ui/button.tsx'
+import { ErrorNote } from '../../ui/notes.tsx'
+import { FlvPlayer, type PlayerState } from './flv-player.ts'
+import styles from './live-player.module.css'
+
+/** Who watches and when, over the whole picture: a photograph of the screen names its maker. */
+function ViewerMark() {
+  const { i18n } = useTranslation()
+  const { displayName, username } = useSession()
+  const text = `${displayName} (${username}) ${fullTime(useNowMs(), i18n.language)}`
+  return (
+    <div className={styles.marks} aria-hidden="true">
+      {['a', 'b', 'c'].map((place) => (
+        <span key={place}>{text}</span>
+      ))}
+    </div>
+  )
+}
+
+function useEndGrant(grantId: string) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: () => api.delete<unknown>(`/api/grants/${encodeURIComponent(grantId)}`),
+    onSettled: () => queries.invalidateQueries({ queryKey: keys.grants }),
+  })
+}
+
+/** The live picture under an active grant, until it ends or is stopped. */
+export function LivePlayer({ grant, playPath }: { grant: Grant; playPath: string }) {
+  const { t } = useTranslation()
+  const queries = useQueryClient()
+  const video = useRef<HTMLVideoElement>(null)
+  const [state, setState] = useState<PlayerState>({ kind: 'connecting' })
+  const nowMs = useNowMs()
+  const isOver = nowMs >= grant.endAtMs
+  const end = useEndGrant(grant.grantId)
+
+  useEffect(() => {
+    if (!video.current || isOver) return
+    const player = new FlvPlayer({ video: video.current, playPath, onState: setState })
+    player.start()
+    return () => player.close()
+  }, [playPath, isOver])
+
+  const isRefused = state.kind === 'refused'
+  useEffect(() => {
+    // The hub knows why: the grant's state says expired or revoked.
+    if (isOver || isRefused) void queries.invalidateQueries({ queryKey: keys.grants })
+  }, [isOver, isRefused, queries])
+
+  const message =
+    state.kind === 'playing'
+      ? undefined
+      : state.kind === 'waiting'
+        ? t(`live.${state.why}`)
+        : t(`live.${state.kind}`)
+  return (
+    <div className={styles.player}>
+      <div className={styles.screen}>
+        <video
+          ref={video}
+          className={styles.video}
+          aria-label={t('live.videoOf', { name: grant.cameraName })}
+          muted
+          autoPlay
+          playsInline
+          disablePictureInPicture
+        />
+        <ViewerMark />
+        <span className={styles.liveMark} data-on={state.kind === 'playing' || undefined}>
+          {t('live.live')}
+        </span>
+        {message ? (
+          <p className={styles.message} role="status">
+            {message}
+          </p>
+        ) : null}
+      </div>
+      <div className={styles.bar}>
+        <span>
+          {t('live.remaining')}{' '}
+          <strong role="timer" aria-label={t('live.remaining')} className={styles.left}>
+            {countdown(grant.endAtMs, nowMs)}
+          </strong>
+        </span>
+        <span className={styles.purpose}>
+          {t(`purpose.${grant.purpose}`)}
+          {grant.note ? `: ${grant.note}` : ''}
+        </span>
+        <Button look="danger" isBusy={end.isPending} onClick={() => end.mutate()}>
+          {t('live.stop')}
+        </Button>
+      </div>
+      <ErrorNote error={end.error} />
+    </div>
+  )
+}

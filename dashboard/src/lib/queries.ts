@@ -1,0 +1,162 @@
+/** Every read of the hub, with its cache key: features ask by these, and the socket's events update the same keys. */
+import type {
+  AlertPage,
+  AuditPage,
+  DeviceList,
+  Dispatch,
+  DispatchList,
+  GrantList,
+  IncidentDetail,
+  IncidentPage,
+  Overview,
+  PassageList,
+  Region,
+  Series,
+  Session,
+  Team,
+  User,
+} from '@patrolhub/protocol'
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
+import { ApiError, api } from './api.ts'
+
+const ALERTS_A_PAGE = 40
+const AUDIT_A_PAGE = 100
+
+export const keys = {
+  session: ['session'],
+  overview: ['overview'],
+  alerts: ['alerts'],
+  incidents: ['incidents'],
+  incident: (incidentId: string) => ['incident', incidentId],
+  devices: ['devices'],
+  grants: ['grants'],
+  dispatches: ['dispatches'],
+  teams: ['teams'],
+  users: ['users'],
+  regions: ['regions'],
+  audit: ['audit'],
+  series: (deviceId: string, series: string) => ['series', deviceId, series],
+  passages: (checkpointId: string) => ['passages', checkpointId],
+} as const
+
+/** The session, or `null` for nobody: that is an answer, not an error. */
+export const sessionQuery = queryOptions({
+  queryKey: keys.session,
+  queryFn: async ({ signal }): Promise<Session | null> => {
+    try {
+      return await api.get<Session>('/api/session', { signal })
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return null
+      throw error
+    }
+  },
+  staleTime: Number.POSITIVE_INFINITY,
+})
+
+export const overviewQuery = queryOptions({
+  queryKey: keys.overview,
+  queryFn: ({ signal }) => api.get<Overview>('/api/overview', { signal }),
+  refetchInterval: 10_000,
+})
+
+export const alertsQuery = infiniteQueryOptions({
+  queryKey: keys.alerts,
+  queryFn: ({ pageParam, signal }) =>
+    api.get<AlertPage>('/api/alerts', { query: { limit: ALERTS_A_PAGE, before: pageParam }, signal }),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (page) => page.next,
+})
+
+export type IncidentFilter = 'open' | 'ended'
+
+export const incidentsQuery = (state: IncidentFilter) =>
+  queryOptions({
+    queryKey: [...keys.incidents, state],
+    queryFn: ({ signal }) =>
+      api.get<IncidentPage>('/api/incidents', { query: { state, limit: 100 }, signal }),
+  })
+
+export const incidentQuery = (incidentId: string) =>
+  queryOptions({
+    queryKey: keys.incident(incidentId),
+    queryFn: ({ signal }) =>
+      api.get<IncidentDetail>(`/api/incidents/${encodeURIComponent(incidentId)}`, { signal }),
+  })
+
+export const devicesQuery = queryOptions({
+  queryKey: keys.devices,
+  queryFn: ({ signal }) => api.get<DeviceList>('/api/devices', { signal }),
+})
+
+export const regionsQuery = queryOptions({
+  queryKey: keys.regions,
+  queryFn: ({ signal }) => api.get<Region[]>('/api/regions', { signal }),
+  staleTime: 10 * 60_000,
+  retry: false,
+})
+
+export const grantsQuery = queryOptions({
+  queryKey: keys.grants,
+  queryFn: ({ signal }) => api.get<GrantList>('/api/grants', { signal }),
+})
+
+export const dispatchesQuery = (state: 'open' | 'ended') =>
+  queryOptions({
+    queryKey: [...keys.dispatches, state],
+    queryFn: ({ signal }) => api.get<DispatchList>('/api/dispatches', { query: { state }, signal }),
+  })
+
+export const dispatchQuery = (dispatchId: string) =>
+  queryOptions({
+    queryKey: ['dispatch', dispatchId],
+    queryFn: ({ signal }) =>
+      api.get<Dispatch>(`/api/dispatches/${encodeURIComponent(dispatchId)}`, { signal }),
+  })
+
+export const teamsQuery = queryOptions({
+  queryKey: keys.teams,
+  queryFn: ({ signal }) => api.get<Team[]>('/api/teams', { signal }),
+})
+
+export const usersQuery = queryOptions({
+  queryKey: keys.users,
+  queryFn: ({ signal }) => api.get<User[]>('/api/users', { signal }),
+})
+
+export interface SeriesSpan {
+  spanMs: number
+  stepMs: number
+}
+
+/** The newest `spanMs` of a scored series. */
+export const seriesQuery = (deviceId: string, series: string, span: SeriesSpan) =>
+  queryOptions({
+    queryKey: [...keys.series(deviceId, series), span.spanMs, span.stepMs],
+    queryFn: ({ signal }) => {
+      const toMs = Date.now()
+      return api.get<Series>(`/api/devices/${encodeURIComponent(deviceId)}/series/${series}`, {
+        query: { fromMs: toMs - span.spanMs, toMs, stepMs: span.stepMs },
+        signal,
+      })
+    },
+    refetchInterval: 15_000,
+  })
+
+export const passagesQuery = (checkpointId: string, limit: number) =>
+  queryOptions({
+    queryKey: [...keys.passages(checkpointId), limit],
+    queryFn: ({ signal }) =>
+      api.get<PassageList>(`/api/checkpoints/${encodeURIComponent(checkpointId)}/passages`, {
+        query: { limit },
+        signal,
+      }),
+    refetchInterval: 5_000,
+  })
+
+export const auditQuery = infiniteQueryOptions({
+  queryKey: keys.audit,
+  queryFn: ({ pageParam, signal }) =>
+    api.get<AuditPage>('/api/audit', { query: { limit: AUDIT_A_PAGE, before: pageParam }, signal }),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (page) => page.next,
+})

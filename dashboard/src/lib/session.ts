@@ -1,0 +1,23 @@
+import type { Session } from '@patrolhub/protocol'
+import { useQuery } from '@tanstack/react-query'
+import { sessionQuery } from './queries.ts'
+
+/** The person at the screen. Only for pages behind the sign-in. */
+export function useSession(): Session {
+  const { data } = useQuery(sessionQuery)
+  if (!data) throw new Error('useSession needs a signed-in page around it')
+  return data
+}
+
+/** Asks whether the person may do something; the hub checks again. */
+export function useMay(): (permission: string) => boolean {
+  const { permissions } = useSession()
+  return (permission) => permissions.includes(permission)
+}
+
+/** Where somebody starts after signing in. */
+export function homeOf(session: Session): string {
+  if (session.role === 'patroller') return '/patrol'
+  if (session.role === 'auditor') return '/audit'
+  return '/'
+}
