@@ -43,6 +43,7 @@ const DEFAULT_TIMINGS: CaptureTimings = {
   retryMaxMs: 30_000,
 }
 const WATCH_EVERY_MS = 250
+const STOPPING = 'the edge is stopping'
 
 export interface CameraCaptureOptions {
   camera: CameraConfig
@@ -134,7 +135,7 @@ export class CameraCapture {
   /** Resolves when the camera's ffmpeg is gone. Idempotent. */
   async close(): Promise<void> {
     this.#stopping.abort()
-    await this.#run?.stop('the edge is stopping')
+    await this.#run?.stop(STOPPING)
     await this.#loop
   }
 
@@ -152,7 +153,7 @@ export class CameraCapture {
       this.#log.debug({ ffmpeg: end.lines }, 'the last lines of ffmpeg')
       await backoff.wait(signal)
     }
-    this.#setState('offline', 'the edge is stopping')
+    this.#setState('offline', STOPPING)
   }
 
   async #runOnce(): Promise<CaptureRunEnd> {
@@ -252,7 +253,8 @@ export class CameraCapture {
     const before = this.#state.state
     this.#state = { state, why: why.slice(0, 300) }
     if (before !== state) {
-      if (state === 'offline' || state === 'degraded') this.#log.warn({ state, why }, 'camera state changed')
+      if ((state === 'offline' || state === 'degraded') && why !== STOPPING)
+        this.#log.warn({ state, why }, 'camera state changed')
       else this.#log.info({ state }, 'camera state changed')
     }
     for (const listener of this.#stateListeners) listener(this.#state)

@@ -42,8 +42,8 @@ type SpawnEnd = (error: Error | null | undefined, stdout?: LinesRing, stderr?: L
 type Spawn = (
   args: string[],
   options: object,
-  onProcess: (child: ChildProcess, stdout: LinesRing, stderr: LinesRing) => void,
-  onEnd: SpawnEnd,
+  onProcess: ((child: ChildProcess, stdout: LinesRing, stderr: LinesRing) => void) | SpawnEnd,
+  onEnd?: SpawnEnd,
 ) => void
 
 /**
@@ -58,15 +58,17 @@ export function runFfmpeg(command: FfmpegCommand, onLine: (line: string) => void
   const spawn = inner._spawnFfmpeg
   const empty: LinesRing = { get: () => '' }
   inner._spawnFfmpeg = (args, options, onProcess, onEnd) => {
+    // Without `onEnd` it only asks ffmpeg what it can do.
+    if (!onEnd) return spawn.call(command, args, options, onProcess)
     if (isStopping) return onEnd(new Error('stopped before it was started'), empty, empty)
     spawn.call(
       command,
       args,
       options,
-      (started, stdout, stderr) => {
+      (started: ChildProcess, stdout: LinesRing, stderr: LinesRing) => {
         child = started
         own(started)
-        onProcess(started, stdout, stderr)
+        ;(onProcess as (...all: [ChildProcess, LinesRing, LinesRing]) => void)(started, stdout, stderr)
       },
       (error, stdout, stderr) => onEnd(error, stdout ?? empty, stderr ?? empty),
     )

@@ -22,8 +22,21 @@ export interface TrackerOptions {
 
 const DEFAULTS: TrackerOptions = { sureScore: 0.4, unsureScore: 0.1, maxLostMs: 2000 }
 
-/** Least overlap (intersection over union) of a match, by stage. */
-const MIN_IOU = { sure: 0.15, unsure: 0.4, tentative: 0.25 } as const
+/**
+ * What makes a match, by stage: the least overlap (intersection over union) of both boxes, each widened by `margin` of
+ * its size on every side (Yang et al. 2023, "Hard to Track Objects with Irregular Motions…", the buffered IoU). At
+ * 5 frames a second a walking person moves half the width of their box between two frames, and a track of one frame
+ * has no speed yet to foresee that.
+ */
+interface Stage {
+  minIou: number
+  margin: number
+}
+const STAGES = {
+  sure: { minIou: 0.15, margin: 0.15 },
+  unsure: { minIou: 0.4, margin: 0 },
+  tentative: { minIou: 0.2, margin: 0.3 },
+} as const satisfies Record<string, Stage>
 /** A cost above every real one: pairs that must not match. */
 const NEVER = 1e6
 const MAX_PATH_POINTS = 200
@@ -67,9 +80,9 @@ export class Tracker {
     const confirmed = this.#followed.filter(({ isConfirmed }) => isConfirmed)
     const tentative = this.#followed.filter(({ isConfirmed }) => !isConfirmed)
 
-    const first = match(confirmed, sure, MIN_IOU.sure)
-    const second = match(first.tracks, unsure, MIN_IOU.unsure)
-    const third = match(tentative, first.detections, MIN_IOU.tentative)
+    const first = match(confirmed, sure, STAGES.sure)
+    const second = match(first.tracks, unsure, STAGES.unsure)
+    const third = match(tentative, first.detections, STAGES.tentative)
     const seen = [...first.pairs, ...second.pairs, ...third.pairs]
     for (const [followed, detection] of seen) observe(followed, detection, atMs)
     for (const detection of third.detections) this.#begin(detection, atMs)
@@ -131,12 +144,13 @@ interface Matching {
 }
 
 /** Matches by overlap with the predicted box; gives the pairs and what is left on both sides. */
-function match(tracks: readonly Followed[], detections: readonly Detection[], minIou: number): Matching {
+function match(tracks: readonly Followed[], detections: readonly Detection[], stage: Stage): Matching {
   const costs = tracks.map(({ filter, group }) => {
-    const predicted = filter.box
+    const predicted = widened(filter.box, stage.margin)
     return detections.map((detection) => {
-      const overlap = groupOf(detection.className) === group ? iou(predicted, detection.boxNorm) : 0
-      return overlap >= minIou ? 1 - overlap : NEVER
+      if (groupOf(detection.className) !== group) return NEVER
+      const overlap = iou(predicted, widened(detection.boxNorm, stage.margin))
+      return overlap >= stage.minIou ? 1 - overlap : NEVER
     })
   })
   const columns = assign(costs)
@@ -154,6 +168,12 @@ function match(tracks: readonly Followed[], detections: readonly Detection[], mi
 }
 
 type Corners = readonly [number, number, number, number]
+
+function widened([x1, y1, x2, y2]: Corners, margin: number): Corners {
+  const dx = (x2 - x1) * margin
+  const dy = (y2 - y1) * margin
+  return [x1 - dx, y1 - dy, x2 + dx, y2 + dy]
+}
 
 /** Intersection over union of two boxes, 0..1. */
 export function iou(a: Corners, b: Corners): number {

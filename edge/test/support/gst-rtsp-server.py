@@ -1,0 +1,107 @@
+"""A camera that this project did not write: GStreamer's RTSP server with one H.264 or H.265 mount.
+
+Prints one line of JSON, {"port": N}, once it accepts connections, and ends on SIGTERM or when its standard input
+closes, so that it never outlives the test that started it. A line `stall` on standard input makes the picture
+stand still without closing any connection (the pipeline is paused); `resume` lets it go on.
+"""
+import argparse
+import json
+import signal
+import sys
+import threading
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+
+
+def launch_line(options):
+    if options.clip:
+        # A clip is demuxed and re-encoded live, at its own pace; it ends with its last frame.
+        source = f"filesrc location={options.clip} ! decodebin ! videoconvert ! videoscale ! videorate"
+    else:
+        source = f"videotestsrc is-live=true pattern={options.pattern}"
+    caps = (
+        f"video/x-raw,format=I420,width={options.width},height={options.height},"
+        f"framerate={options.fps}/1"
+    )
+    clock = "! timeoverlay font-desc=Mono,24 " if options.clock else ""
+    if options.codec == "h265":
+        encoder = f"x265enc tune=zerolatency speed-preset=ultrafast key-int-max={options.gop} ! h265parse ! rtph265pay"
+    else:
+        # Reordered pictures need a preset and a profile that allow them; without them nothing waits in the encoder.
+        tuning = (
+            f"speed-preset=veryfast bframes={options.bframes} b-adapt=false ! video/x-h264,profile=main"
+            if options.bframes
+            else "speed-preset=ultrafast tune=zerolatency"
+        )
+        encoder = f"x264enc bitrate=1500 key-int-max={options.gop} {tuning} ! h264parse ! rtph264pay"
+    return f"( {source} ! {caps} {clock}! {encoder} name=pay0 pt=96 config-interval=1 )"
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--port", default="0")
+    arguments.add_argument("--path", default="/cam")
+    arguments.add_argument("--clip")
+    arguments.add_argument("--pattern", default="ball")
+    arguments.add_argument("--codec", choices=["h264", "h265"], default="h264")
+    arguments.add_argument("--width", type=int, default=640)
+    arguments.add_argument("--height", type=int, default=360)
+    arguments.add_argument("--fps", type=int, default=10)
+    arguments.add_argument("--gop", type=int, default=10)
+    arguments.add_argument("--bframes", type=int, default=0)
+    arguments.add_argument("--clock", action="store_true")
+    arguments.add_argument("--user")
+    arguments.add_argument("--password")
+    options = arguments.parse_args()
+
+    Gst.init(None)
+    loop = GLib.MainLoop()
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(options.port)
+
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(launch_line(options))
+    factory.set_shared(True)
+    medias = []
+    factory.connect("media-configure", lambda _factory, media: medias.append(media))
+    if options.user:
+        auth = GstRtspServer.RTSPAuth()
+        token = GstRtspServer.RTSPToken()
+        token.set_string("media.factory.role", "viewer")
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(options.user, options.password, token)
+        server.set_auth(auth)
+        permissions = GstRtspServer.RTSPPermissions()
+        permissions.add_permission_for_role("viewer", "media.factory.access", True)
+        permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+        factory.set_permissions(permissions)
+    server.get_mount_points().add_factory(options.path, factory)
+
+    if server.attach(None) == 0:
+        sys.exit(f"cannot listen on port {options.port}")
+    print(json.dumps({"port": server.get_bound_port()}), flush=True)
+
+    def set_state(state):
+        for media in medias:
+            media.get_element().set_state(state)
+
+    def read_commands():
+        for line in sys.stdin:
+            if line.strip() == "stall":
+                GLib.idle_add(set_state, Gst.State.PAUSED)
+            elif line.strip() == "resume":
+                GLib.idle_add(set_state, Gst.State.PLAYING)
+        GLib.idle_add(loop.quit)
+
+    threading.Thread(target=read_commands, daemon=True).start()
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, loop.quit)
+    loop.run()
+
+
+main()
