@@ -1,24 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import {
-  CreatedEdge,
-  DeviceList,
-  levelOf,
-  NewEdge,
-  Region,
-  RegionCode,
-  RegionName,
-} from '@patrolhub/protocol'
+import { CreatedEdge, DeviceList, NewEdge, Region, RegionCode, RegionName } from '@patrolhub/protocol'
 import { Type } from 'typebox'
+import type { AuditTrail } from '../access/audit-trail.ts'
 import { mayReach } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
 import type { Relational } from '../ports/relational.ts'
 import { listDevices, listRegions, nameRegion } from './device-store.ts'
-import type { AuditNote, Devices } from './devices.ts'
+import type { Devices } from './devices.ts'
 
 interface Deps {
   relational: Relational
   devices: Devices
-  audit(note: AuditNote): Promise<void>
+  audit: AuditTrail
 }
 
 function requireReach(who: { scope: string }, region: string): void {
@@ -71,12 +64,14 @@ export function deviceRoutes({ relational, devices, audit }: Deps): FastifyPlugi
         const { code } = request.params
         requireReach(request.principal, code)
         const region = { code, name: request.body.name }
-        await nameRegion(relational.write, region)
-        await audit({
-          actor: request.principal,
-          action: 'region.name',
-          subject: code,
-          detail: { name: region.name, level: levelOf(code) },
+        await relational.write.transaction().execute(async (trx) => {
+          await nameRegion(trx, region)
+          await audit.append(trx, {
+            actor: request.principal,
+            action: 'region.named',
+            subject: `region:${code}`,
+            detail: { name: region.name },
+          })
         })
         return region
       },
@@ -95,13 +90,7 @@ export function deviceRoutes({ relational, devices, audit }: Deps): FastifyPlugi
       },
       async (request, reply) => {
         requireReach(request.principal, request.body.region)
-        const created = await devices.addEdge(request.body)
-        await audit({
-          actor: request.principal,
-          action: 'edge.create',
-          subject: created.edge.edgeId,
-          detail: { name: created.edge.name, region: created.edge.region },
-        })
+        const created = await devices.addEdge(request.principal, request.body)
         return reply.code(201).send(created)
       },
     )

@@ -11,7 +11,9 @@ import type {
 import type { FastifyPluginAsync } from 'fastify'
 import type { Transaction } from 'kysely'
 import type { Logger } from 'pino'
+import type { AuditTrail } from '../access/audit-trail.ts'
 import type { Principal } from '../access/principal.ts'
+import { hashToken, newToken, tokenMatches } from '../access/token.ts'
 import { HubError } from '../errors.ts'
 import type { EdgeIdentity } from '../ports/broker.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
@@ -20,21 +22,12 @@ import type { Push } from '../push/push.ts'
 import { describedDevices } from './describe.ts'
 import { deviceRoutes } from './device-routes.ts'
 import * as store from './device-store.ts'
-import { hashEdgeToken, isEdgeToken, newEdgeToken } from './edge-credential.ts'
 
 export interface DevicesDeps {
   relational: Relational
   push: Push
   log: Logger
-  /** Puts a change of configuration on the record. */
-  audit(entry: AuditNote): Promise<void>
-}
-
-export interface AuditNote {
-  actor: Principal
-  action: string
-  subject: string
-  detail: Record<string, unknown>
+  audit: AuditTrail
 }
 
 export interface Device {
@@ -63,13 +56,14 @@ export interface Devices {
   /** The edge that speaks for the device; `undefined` if no edge has described it. */
   ownerOf(deviceId: string): string | undefined
   find(deviceId: string, db?: DbOrTransaction): Promise<Device | undefined>
-  addEdge(edge: NewEdge): Promise<CreatedEdge>
+  addEdge(actor: Principal, edge: NewEdge): Promise<CreatedEdge>
 }
 
 class DeviceService implements Devices {
   readonly routes: FastifyPluginAsync
   readonly #relational: Relational
   readonly #push: Push
+  readonly #audit: AuditTrail
   readonly #log: Logger
   readonly #owners = new Map<string, string>()
   /** State of each camera as the screens know it: they are told of changes, not of every health record. */
@@ -80,6 +74,7 @@ class DeviceService implements Devices {
   constructor(deps: DevicesDeps) {
     this.#relational = deps.relational
     this.#push = deps.push
+    this.#audit = deps.audit
     this.#log = deps.log.child({ component: 'devices' })
     this.routes = deviceRoutes({ relational: deps.relational, devices: this, audit: deps.audit })
   }
@@ -93,7 +88,7 @@ class DeviceService implements Devices {
 
   async authenticate(edgeId: string, token: string): Promise<EdgeIdentity | undefined> {
     const edge = await store.findEdge(this.#relational.read, edgeId)
-    if (!edge || !isEdgeToken(token, edge.tokenHash)) return undefined
+    if (!edge || !tokenMatches(token, edge.tokenHash)) return undefined
     return { edgeId, region: edge.region }
   }
 
@@ -108,7 +103,6 @@ class DeviceService implements Devices {
       this.#log.warn({ edgeId: edge.edgeId, deviceId, reason }, 'a device of an edge was not taken')
     }
     await store.updateEdge(trx, edge.edgeId, {
-      state: 'online',
       lastSeenAtMs: atMs,
       software: hello.software,
       detectorId: hello.detector?.id ?? null,
@@ -181,8 +175,8 @@ class DeviceService implements Devices {
     return { deviceId, edgeId: row.edge_id, kind, region, name, sensitivity }
   }
 
-  async addEdge(edge: NewEdge): Promise<CreatedEdge> {
-    const created = await addEdge(this.#relational, edge)
+  async addEdge(actor: Principal, edge: NewEdge): Promise<CreatedEdge> {
+    const created = await addEdge({ relational: this.#relational, audit: this.#audit }, edge, actor)
     this.#pushEdge(created.edge)
     return created
   }
@@ -227,15 +221,27 @@ export function devicesFeature(deps: DevicesDeps): Devices {
 }
 
 /**
- * Creates the credential of a new edge; the token in the answer is shown once. Also used by the command `edge add`.
+ * Creates the credential of a new edge; the token in the answer is shown once. `actor` undefined: a command line.
  * Throws HUB_CONFLICT if the id is taken.
  */
-export async function addEdge(relational: Relational, edge: NewEdge): Promise<CreatedEdge> {
-  const token = newEdgeToken()
+export async function addEdge(
+  deps: { relational: Relational; audit: AuditTrail },
+  edge: NewEdge,
+  actor: Principal | undefined,
+): Promise<CreatedEdge> {
+  const token = newToken()
   try {
-    await store.insertEdge(relational.write, edge, hashEdgeToken(token))
+    await deps.relational.write.transaction().execute(async (trx) => {
+      await store.insertEdge(trx, edge, hashToken(token))
+      await deps.audit.append(trx, {
+        actor,
+        action: 'edge.created',
+        subject: `edge:${edge.edgeId}`,
+        detail: { name: edge.name, region: edge.region },
+      })
+    })
   } catch (error) {
-    if (relational.violation(error) !== 'unique') throw error
+    if (deps.relational.violation(error) !== 'unique') throw error
     throw new HubError('HUB_CONFLICT', `there is an edge ${edge.edgeId} already`, { cause: error })
   }
   return { edge: { ...edge, state: 'never seen', software: '' }, token }

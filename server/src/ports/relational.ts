@@ -15,5 +15,7 @@ export interface Relational {
   readonly write: Db
   /** Reads this from an engine's error: what the statement ran into, or `undefined` for anything else. */
   violation(error: unknown): 'unique' | 'foreign-key' | 'not-null' | undefined
+  /** True if the same statement may well succeed later: the file is locked, the disk is full or fails. */
+  isTemporary(error: unknown): boolean
   close(): Promise<void>
 }

@@ -44,6 +44,9 @@ const VIOLATIONS: Readonly<Record<number, 'unique' | 'foreign-key' | 'not-null'>
   1299: 'not-null',
 }
 
+/** Primary result codes: BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, PROTOCOL. */
+const TEMPORARY = new Set([5, 6, 7, 10, 13, 14, 15])
+
 async function connect(file: string, readsOnly: boolean): Promise<SqliteConnection> {
   try {
     return await SqliteConnection.open({ file, readsOnly })
@@ -80,6 +83,8 @@ export async function openSqlite(options: { file: string; log: Logger }): Promis
     write,
     violation: (error) =>
       error instanceof SqliteError && error.errcode !== undefined ? VIOLATIONS[error.errcode] : undefined,
+    isTemporary: (error) =>
+      error instanceof SqliteError && error.errcode !== undefined && TEMPORARY.has(error.errcode & 0xff),
     async close() {
       // The connections close themselves once; closing through Kysely would fail when it was never used.
       await reader.close()

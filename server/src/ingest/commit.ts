@@ -1,0 +1,141 @@
+/** Writes the records of one batch and its cursor in one transaction, and finds the record that spoils it, if one does. */
+import type { AlertRecord, EvidenceRecord, HealthRecord, JournalRecord } from '@patrolhub/protocol'
+import type { Transaction } from 'kysely'
+import type { EdgeIdentity } from '../ports/broker.ts'
+import type { DbOrTransaction, Relational } from '../ports/relational.ts'
+import type { Tables } from '../ports/tables.ts'
+import type { RefusedBecause } from './check-record.ts'
+import { type CursorKey, CursorMovedError, moveCursor, type SetAside, setAside } from './cursor-store.ts'
+
+/** A feature's answer to a record: `ok: false` cannot be taken now or later. */
+export type Taken = { ok: true; isRepeat?: boolean } | { ok: false; reason: string }
+
+export interface RecordTakers {
+  correlate(
+    trx: DbOrTransaction,
+    alert: { record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number },
+  ): Promise<Taken>
+  recordEvidence(trx: DbOrTransaction, record: EvidenceRecord, edge: EdgeIdentity): Promise<Taken>
+  noteHealth(
+    trx: Transaction<Tables>,
+    edge: EdgeIdentity,
+    record: HealthRecord,
+  ): Promise<{ cameraIds: readonly string[] }>
+}
+
+/** A record on its way in; `refused` is set as soon as it is known that it cannot be taken. */
+export interface Item {
+  seq: number
+  input: unknown
+  record: JournalRecord | undefined
+  refused: { why: RefusedBecause; reason: string } | undefined
+}
+
+/** What has to be told after the commit. */
+export interface Committed {
+  alertIds: string[]
+  evidenceIds: string[]
+  cameraIds: string[]
+}
+
+export interface Commit {
+  key: CursorKey
+  edge: EdgeIdentity
+  /** Consecutive, beginning after the cursor (or after what the edge declared lost). */
+  items: readonly Item[]
+  cursor: { from: number; to: number }
+  /** A hole that the edge declared, kept on the books like a record that was set aside. */
+  lost: SetAside | undefined
+  receivedAtMs: number
+}
+
+/**
+ * Commits all or throws what the caller may try again (`isTemporary`, CursorMovedError). If one record makes the
+ * transaction fail for good, the records are committed one at a time and that one is set aside; `onFault` hears of it.
+ */
+export async function commitBatch(
+  relational: Relational,
+  takers: RecordTakers,
+  commit: Commit,
+  onFault: (item: Item, error: unknown) => void,
+): Promise<Committed> {
+  try {
+    return await commitOnce(relational, takers, commit)
+  } catch (error) {
+    if (mayTryAgain(relational, error)) throw error
+    if (commit.items.length === 0) throw error
+  }
+  const all: Committed = { alertIds: [], evidenceIds: [], cameraIds: [] }
+  let { from } = commit.cursor
+  for (const [index, item] of commit.items.entries()) {
+    const isLast = index === commit.items.length - 1
+    const step: Commit = {
+      ...commit,
+      items: [item],
+      cursor: { from, to: isLast ? commit.cursor.to : item.seq },
+      lost: index === 0 ? commit.lost : undefined,
+    }
+    const one = await commitOnce(relational, takers, step).catch((error: unknown) => {
+      if (mayTryAgain(relational, error)) throw error
+      onFault(item, error)
+      item.refused = { why: 'store', reason: error instanceof Error ? error.message : String(error) }
+      return commitOnce(relational, takers, step)
+    })
+    from = step.cursor.to
+    all.alertIds.push(...one.alertIds)
+    all.evidenceIds.push(...one.evidenceIds)
+    all.cameraIds.push(...one.cameraIds)
+  }
+  return all
+}
+
+export function mayTryAgain(relational: Relational, error: unknown): boolean {
+  return error instanceof CursorMovedError || relational.isTemporary(error)
+}
+
+function commitOnce(relational: Relational, takers: RecordTakers, commit: Commit): Promise<Committed> {
+  const { key, edge, items, receivedAtMs } = commit
+  return relational.write.transaction().execute(async (trx) => {
+    const committed: Committed = { alertIds: [], evidenceIds: [], cameraIds: [] }
+    for (const item of items) await take(trx, takers, item, { edge, receivedAtMs, committed })
+    const aside = items.flatMap(({ seq, input, refused }) =>
+      refused ? [{ seq, reason: refused.reason, payload: input }] : [],
+    )
+    await setAside(trx, key, commit.lost ? [commit.lost, ...aside] : aside, receivedAtMs)
+    await moveCursor(trx, key, { ...commit.cursor, atMs: receivedAtMs })
+    return committed
+  })
+}
+
+async function take(
+  trx: Transaction<Tables>,
+  takers: RecordTakers,
+  item: Item,
+  { edge, receivedAtMs, committed }: { edge: EdgeIdentity; receivedAtMs: number; committed: Committed },
+): Promise<void> {
+  const { record } = item
+  if (!record || item.refused) return
+  switch (record.kind) {
+    case 'alert': {
+      const taken = await takers.correlate(trx, { record, edge, receivedAtMs })
+      if (!taken.ok) item.refused = { why: 'store', reason: taken.reason }
+      else if (!taken.isRepeat) committed.alertIds.push(record.alertId)
+      return
+    }
+    case 'evidence': {
+      const taken = await takers.recordEvidence(trx, record, edge)
+      if (!taken.ok) item.refused = { why: 'store', reason: taken.reason }
+      else committed.evidenceIds.push(record.evidenceId)
+      return
+    }
+    case 'health': {
+      const { cameraIds } = await takers.noteHealth(trx, edge, record)
+      committed.cameraIds.push(...cameraIds)
+      return
+    }
+    case 'passage':
+    case 'reading':
+    case 'score':
+      return // Points only, appended before.
+  }
+}

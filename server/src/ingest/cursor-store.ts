@@ -1,0 +1,135 @@
+/** Cursors and set-aside records in the relational store. */
+import { type Cursor, STREAMS, type Stream } from '@patrolhub/protocol'
+import { sql } from 'kysely'
+import type { DbOrTransaction } from '../ports/relational.ts'
+
+export interface CursorKey {
+  edgeId: string
+  stream: Stream
+  epoch: string
+}
+
+/** Somebody else has moved the cursor: read it again. */
+export class CursorMovedError extends Error {
+  constructor(key: CursorKey) {
+    super(`the cursor of ${key.edgeId}/${key.stream} has been moved meanwhile`)
+    this.name = 'CursorMovedError'
+  }
+}
+
+/** Set-aside records kept of one edge; the oldest go first. */
+export const MAX_SET_ASIDE = 10_000
+const MAX_PAYLOAD_CHARACTERS = 64 * 1024
+
+/** `undefined` if no hello has announced the epoch. */
+export async function readCursor(db: DbOrTransaction, key: CursorKey): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('cursor')
+    .select('seq')
+    .where('edge_id', '=', key.edgeId)
+    .where('stream', '=', key.stream)
+    .where('epoch', '=', key.epoch)
+    .executeTakeFirst()
+  return row?.seq
+}
+
+/** Moves the cursor from where the caller believes it to be. Throws CursorMovedError if it is not there. */
+export async function moveCursor(
+  trx: DbOrTransaction,
+  key: CursorKey,
+  move: { from: number; to: number; atMs: number },
+): Promise<void> {
+  const { numUpdatedRows } = await trx
+    .updateTable('cursor')
+    .set({ seq: move.to, updated_at_ms: move.atMs })
+    .where('edge_id', '=', key.edgeId)
+    .where('stream', '=', key.stream)
+    .where('epoch', '=', key.epoch)
+    .where('seq', '=', move.from)
+    .executeTakeFirstOrThrow()
+  if (numUpdatedRows !== 1n) throw new CursorMovedError(key)
+}
+
+export interface OpenedCursors {
+  seqs: Record<Stream, number>
+  /** The epoch was not known before. */
+  isNewEpoch: boolean
+  /** The edge had other epochs before. */
+  hadOther: boolean
+}
+
+/**
+ * Makes the cursors of an epoch if there are none, at `startAt` (the number before the first that the journal still
+ * has), and answers where they stand.
+ */
+export async function openCursors(
+  trx: DbOrTransaction,
+  edgeId: string,
+  epoch: string,
+  startAt: Record<Stream, number>,
+  atMs: number,
+): Promise<OpenedCursors> {
+  const rows = await trx
+    .selectFrom('cursor')
+    .select(['stream', 'epoch', 'seq'])
+    .where('edge_id', '=', edgeId)
+    .execute()
+  const seqs: Record<Stream, number> = { ...startAt }
+  let isNewEpoch = true
+  for (const row of rows) {
+    if (row.epoch !== epoch) continue
+    isNewEpoch = false
+    seqs[row.stream as Stream] = row.seq
+  }
+  if (isNewEpoch) {
+    await trx
+      .insertInto('cursor')
+      .values(
+        STREAMS.map((stream) => ({
+          edge_id: edgeId,
+          stream,
+          epoch,
+          seq: startAt[stream],
+          updated_at_ms: atMs,
+        })),
+      )
+      .execute()
+  }
+  return { seqs, isNewEpoch, hadOther: rows.some((row) => row.epoch !== epoch) }
+}
+
+export interface SetAside {
+  seq: number
+  reason: string
+  payload: unknown
+}
+
+export async function setAside(
+  trx: DbOrTransaction,
+  key: CursorKey,
+  entries: readonly SetAside[],
+  atMs: number,
+): Promise<void> {
+  if (entries.length === 0) return
+  for (const { seq, reason, payload } of entries) {
+    await trx
+      .insertInto('set_aside')
+      .values({
+        edge_id: key.edgeId,
+        stream: key.stream,
+        epoch: key.epoch,
+        seq,
+        reason: reason.slice(0, 2000),
+        payload: (JSON.stringify(payload) ?? '').slice(0, MAX_PAYLOAD_CHARACTERS),
+        at_ms: atMs,
+      })
+      .execute()
+  }
+  await sql`delete from set_aside where edge_id = ${key.edgeId} and id <= (
+    select id from set_aside where edge_id = ${key.edgeId} order by id desc limit 1 offset ${MAX_SET_ASIDE}
+  )`.execute(trx)
+}
+
+export function cursorMessage(key: CursorKey, upTo: number, reason: Cursor['reason']): Cursor {
+  return { stream: key.stream, epoch: key.epoch, upTo, reason }
+}

@@ -1,0 +1,418 @@
+/**
+ * Takes what edges send and keeps the promise of the cursor protocol: points first (idempotent), then records and
+ * cursor in one transaction, then the cursor to the edge, then the news to the screens. A crash between any two of them
+ * is repaired by the edge sending the batch again.
+ *
+ * Each edge has one lane a stream, so an alert never waits behind measurements. What waits is bounded: while it is too
+ * much, the broker reads no further from the edges.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  Batch,
+  type Cursor,
+  covers,
+  EdgeStatus,
+  edgeTopics,
+  Hello,
+  jsonParser,
+  type Parsed,
+  parseUpTopic,
+  STREAMS,
+  type Stream,
+} from '@patrolhub/protocol'
+import type { Transaction } from 'kysely'
+import type { Logger } from 'pino'
+import type { Metrics } from '../metrics.ts'
+import type { EdgeIdentity } from '../ports/broker.ts'
+import type { Relational } from '../ports/relational.ts'
+import type { Tables } from '../ports/tables.ts'
+import type { TimeSeries } from '../ports/timeseries.ts'
+import { checkRecord } from './check-record.ts'
+import { type Committed, commitBatch, type Item, type RecordTakers } from './commit.ts'
+import { type CursorKey, cursorMessage, openCursors, readCursor } from './cursor-store.ts'
+import { Lanes } from './lanes.ts'
+import { planBatch } from './plan-batch.ts'
+import { pointsOf } from './points.ts'
+
+/** What a hello or a health record changed about devices. */
+export interface DeviceChange {
+  edgeId: string
+  cameraIds: readonly string[]
+}
+
+export interface IngestDeps extends RecordTakers {
+  relational: Relational
+  timeseries: TimeSeries
+  metrics: Metrics
+  log: Logger
+  /** Bytes of waiting batches, all edges together, beyond which reading stops. */
+  maxWaitingBytes: number
+  /** Sends to an edge; resolves when it is on its way. */
+  publish(topic: string, payload: string): Promise<void>
+  ownerOf(deviceId: string): string | undefined
+  registerDevices(
+    trx: Transaction<Tables>,
+    edge: EdgeIdentity,
+    hello: Hello,
+    atMs: number,
+  ): Promise<DeviceChange>
+  announceDevices(change: DeviceChange): Promise<void>
+  noteState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void>
+  announceAlerts(alertIds: readonly string[]): Promise<void>
+  announceEvidence(evidenceIds: readonly string[]): Promise<void>
+  now?: () => number
+}
+
+export interface Ingest {
+  /** As `BrokerHandlers.message`: resolves when there is room for more. */
+  message(edge: EdgeIdentity, topic: string, payload: Uint8Array): Promise<void>
+  /** Stops trying again and resolves when nothing is being stored any more. */
+  close(): Promise<void>
+}
+
+const parseBatch = jsonParser(Batch)
+const parseHello = jsonParser(Hello)
+const parseStatus = jsonParser(EdgeStatus)
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** How often a batch is tried while a store is in trouble; then the edge has to send it again. */
+const ATTEMPTS = 6
+const FIRST_RETRY_MS = 200
+/** An edge that sends nonsense gets a line in the log this often; everything is counted. */
+const COMPLAINT_INTERVAL_MS = 1000
+
+class IngestService implements Ingest {
+  readonly #deps: IngestDeps
+  readonly #log: Logger
+  readonly #now: () => number
+  readonly #lanes: Lanes
+  readonly #stop = new AbortController()
+  /** Cursors as committed, so that a batch does not begin with a query. */
+  readonly #cursors = new Map<string, number>()
+  readonly #complaints = new Map<string, { atMs: number; suppressed: number }>()
+
+  constructor(deps: IngestDeps) {
+    this.#deps = deps
+    this.#log = deps.log.child({ component: 'ingest' })
+    this.#now = deps.now ?? Date.now
+    this.#lanes = new Lanes(deps.maxWaitingBytes)
+  }
+
+  async message(edge: EdgeIdentity, topic: string, payload: Uint8Array): Promise<void> {
+    const parsed = parseUpTopic(topic)
+    if (this.#stop.signal.aborted || !parsed) return
+    const arrivedAtMs = this.#now()
+    switch (parsed.kind) {
+      case 'status': {
+        const status = this.#parse(edge, topic, payload, parseStatus)
+        if (status) void this.#deps.noteState(edge.edgeId, status.state, arrivedAtMs)
+        return
+      }
+      case 'hello': {
+        const hello = this.#parse(edge, topic, payload, parseHello)
+        if (hello) this.#queueHello(edge, hello, payload.byteLength, arrivedAtMs)
+        break
+      }
+      case 'batch': {
+        const batch = this.#parse(edge, topic, payload, parseBatch)
+        if (batch) this.#queueBatch(edge, parsed.stream, batch, payload.byteLength, arrivedAtMs)
+        break
+      }
+    }
+    if (!this.#lanes.isFull) return
+    this.#deps.metrics.ingestPauses.inc()
+    await this.#lanes.room()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#lanes.idle()
+  }
+
+  #queueHello(edge: EdgeIdentity, hello: Hello, bytes: number, arrivedAtMs: number): void {
+    // Both lanes wait for it: a batch that follows right behind needs the cursors that it makes.
+    const done = this.#run(`${edge.edgeId}/alerts`, bytes, () => this.#takeHello(edge, hello, arrivedAtMs))
+    void this.#run(`${edge.edgeId}/measurements`, 0, () => done)
+  }
+
+  #queueBatch(edge: EdgeIdentity, stream: Stream, batch: Batch, bytes: number, arrivedAtMs: number): void {
+    void this.#run(`${edge.edgeId}/${stream}`, bytes, () => this.#takeBatch(edge, stream, batch, arrivedAtMs))
+  }
+
+  /** Runs a job in its lane; its faults are logged, never thrown. */
+  #run(lane: string, bytes: number, job: () => Promise<void>): Promise<void> {
+    const { ingestWaitingBytes } = this.#deps.metrics
+    const done = this.#lanes.run(lane, bytes, () =>
+      job().catch((err: unknown) => this.#log.error({ err, lane }, 'what an edge sent could not be taken')),
+    )
+    ingestWaitingBytes.set(this.#lanes.waitingBytes)
+    return done.finally(() => ingestWaitingBytes.set(this.#lanes.waitingBytes))
+  }
+
+  async #takeHello(edge: EdgeIdentity, hello: Hello, atMs: number): Promise<void> {
+    const { edgeId } = edge
+    if (!covers(edge.region, hello.region)) {
+      this.#deps.metrics.messagesRefused.inc({ reason: 'region' })
+      this.#log.error(
+        { edgeId, region: hello.region, allowed: edge.region },
+        'hello refused: the edge says that it stands outside the region of its credential',
+      )
+      return
+    }
+    const { opened, change } = await this.#again(() =>
+      this.#deps.relational.write.transaction().execute(async (trx) => ({
+        change: await this.#deps.registerDevices(trx, edge, hello, atMs),
+        opened: await openCursors(trx, edgeId, hello.epoch, startOf(hello), atMs),
+      })),
+    )
+    for (const stream of STREAMS) {
+      const key = { edgeId, stream, epoch: hello.epoch }
+      this.#cursors.set(textOf(key), opened.seqs[stream])
+      await this.#answer(key, opened.seqs[stream], 'hello')
+    }
+    this.#logHello(edgeId, hello, opened)
+    await this.#deps.noteState(edgeId, 'online', atMs)
+    await this.#deps.announceDevices(change)
+  }
+
+  #logHello(edgeId: string, hello: Hello, opened: Awaited<ReturnType<typeof openCursors>>): void {
+    const { epoch, software } = hello
+    if (!opened.isNewEpoch) {
+      this.#log.info({ edgeId, epoch, software, cursors: opened.seqs }, 'edge says hello')
+    } else {
+      this.#deps.metrics.newEpochs.inc()
+      if (opened.hadOther) {
+        this.#log.warn(
+          { edgeId, epoch, software },
+          'edge has a new journal: it was re-installed or its journal was lost',
+        )
+      } else {
+        this.#log.info({ edgeId, epoch, software }, 'edge says hello for the first time')
+      }
+    }
+    for (const stream of STREAMS) {
+      const { firstSeq, lastSeq } = hello.streams[stream]
+      const cursor = opened.seqs[stream]
+      if (lastSeq > 0 && lastSeq < cursor) {
+        this.#log.error(
+          { edgeId, epoch, stream, lastSeq, cursor },
+          'the journal of an edge ends before the cursor: it was set back, and what it numbers again will be taken for repeats',
+        )
+      }
+      if (opened.isNewEpoch && firstSeq > 1) {
+        this.#log.warn(
+          { edgeId, epoch, stream, firstSeq },
+          'the journal of an edge begins past 1: what was before has been acknowledged by a hub with another database',
+        )
+      }
+    }
+  }
+
+  async #takeBatch(edge: EdgeIdentity, stream: Stream, batch: Batch, arrivedAtMs: number): Promise<void> {
+    const key: CursorKey = { edgeId: edge.edgeId, stream, epoch: batch.epoch }
+    let committed: Committed | undefined
+    try {
+      committed = await this.#again(() => this.#storeBatch(edge, key, batch, arrivedAtMs))
+    } catch (err) {
+      this.#deps.metrics.batchesGivenUp.inc({ stream })
+      this.#log.error(
+        { err, ...key, firstSeq: batch.firstSeq },
+        'a batch could not be stored; the edge has to send it again',
+      )
+      return
+    }
+    if (!committed) return
+    this.#deps.metrics.ingestSeconds.observe({ stream }, (this.#now() - arrivedAtMs) / 1000)
+    await this.#announce(edge.edgeId, committed)
+  }
+
+  /** Answers what was committed, or `undefined` if the batch was a repeat or was refused. The edge has its cursor then. */
+  async #storeBatch(
+    edge: EdgeIdentity,
+    key: CursorKey,
+    batch: Batch,
+    arrivedAtMs: number,
+  ): Promise<Committed | undefined> {
+    const { metrics, relational, timeseries } = this.#deps
+    const { stream } = key
+    const cursor = await this.#cursorOf(key)
+    const plan = planBatch(cursor, batch)
+    if (plan.kind === 'epoch' || plan.kind === 'gap') {
+      metrics.batchesRefused.inc({ stream, reason: plan.kind })
+      this.#log.info({ ...key, cursor, firstSeq: batch.firstSeq, reason: plan.kind }, 'batch refused')
+      await this.#answer(key, cursor ?? 0, plan.kind)
+      return undefined
+    }
+    metrics.recordsRepeated.inc({ stream }, plan.repeated)
+    if (plan.kind === 'repeat') {
+      await this.#answer(key, cursor ?? 0, 'committed')
+      return undefined
+    }
+
+    const context = { edge, stream, nowMs: arrivedAtMs, ownerOf: this.#deps.ownerOf }
+    const items = plan.records.map((input, index): Item => {
+      const checked = checkRecord(input, context)
+      return {
+        seq: plan.firstSeq + index,
+        input,
+        record: checked.ok ? checked.record : undefined,
+        refused: checked.ok ? undefined : checked,
+      }
+    })
+    await this.#appendPoints(timeseries, edge, items)
+    try {
+      const committed = await commitBatch(
+        relational,
+        this.#deps,
+        {
+          key,
+          edge,
+          items,
+          cursor: { from: cursor!, to: plan.upTo },
+          lost: plan.lost && {
+            seq: plan.lost.toSeq,
+            reason: `the edge lost ${plan.lost.fromSeq} to ${plan.lost.toSeq}: ${plan.lost.reason}`,
+            payload: plan.lost,
+          },
+          receivedAtMs: arrivedAtMs,
+        },
+        (item, err) => this.#log.error({ err, ...key, seq: item.seq }, 'a record made its transaction fail'),
+      )
+      this.#cursors.set(textOf(key), plan.upTo)
+      this.#count(key, items, plan.lost)
+      await this.#answer(key, plan.upTo, 'committed')
+      return committed
+    } catch (error) {
+      this.#cursors.delete(textOf(key))
+      throw error
+    }
+  }
+
+  async #appendPoints(timeseries: TimeSeries, edge: EdgeIdentity, items: readonly Item[]): Promise<void> {
+    const { metrics } = this.#deps
+    const points = items.flatMap(({ record, seq }) => (record ? pointsOf(record, seq, edge) : []))
+    if (points.length === 0) return
+    const refused = await timeseries.append(points)
+    for (const [measurement, group] of Map.groupBy(points, (point) => point.measurement)) {
+      metrics.pointsAppended.inc({ measurement }, group.length)
+    }
+    metrics.pointsRefused.inc(refused.length)
+    const bySeq = new Map(items.map((item) => [item.seq, item]))
+    for (const { point, reason } of refused) {
+      const item = bySeq.get(point.tieBreak)
+      if (item) item.refused ??= { why: 'store', reason }
+    }
+  }
+
+  #count(
+    key: CursorKey,
+    items: readonly Item[],
+    lost: { fromSeq: number; toSeq: number; reason: string } | undefined,
+  ): void {
+    const { metrics } = this.#deps
+    const { stream, edgeId } = key
+    for (const { record, refused } of items) {
+      if (refused) metrics.recordsSetAside.inc({ stream, reason: refused.why })
+      else if (record) metrics.recordsCommitted.inc({ stream, kind: record.kind })
+    }
+    const aside = items.filter(({ refused }) => refused)
+    if (aside.length > 0) {
+      const [first] = aside
+      this.#log.warn(
+        { edgeId, stream, count: aside.length, firstSeq: first!.seq, reason: first!.refused!.reason },
+        'records set aside',
+      )
+    }
+    if (lost) {
+      metrics.recordsLost.inc({ stream }, lost.toSeq - lost.fromSeq + 1)
+      this.#log.warn({ edgeId, stream, ...lost }, 'the edge declares records as lost')
+    }
+  }
+
+  async #announce(edgeId: string, committed: Committed): Promise<void> {
+    const { alertIds, evidenceIds, cameraIds } = committed
+    if (alertIds.length > 0) await this.#deps.announceAlerts(alertIds)
+    if (evidenceIds.length > 0) await this.#deps.announceEvidence(evidenceIds)
+    if (cameraIds.length > 0) await this.#deps.announceDevices({ edgeId, cameraIds })
+  }
+
+  async #cursorOf(key: CursorKey): Promise<number | undefined> {
+    const known = this.#cursors.get(textOf(key))
+    if (known !== undefined) return known
+    const seq = await readCursor(this.#deps.relational.write, key)
+    if (seq !== undefined) this.#cursors.set(textOf(key), seq)
+    return seq
+  }
+
+  /** A cursor that does not reach the edge is no harm: the edge asks by hello after it is back. */
+  async #answer(key: CursorKey, upTo: number, reason: Cursor['reason']): Promise<void> {
+    const message = JSON.stringify(cursorMessage(key, upTo, reason))
+    await this.#deps
+      .publish(edgeTopics.cursor(key.edgeId), message)
+      .catch((err: unknown) => this.#log.warn({ err, ...key }, 'a cursor could not be sent'))
+  }
+
+  /** Tries again with growing pauses: a store in trouble is given time before the edge has to repeat itself. */
+  async #again<T>(work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work()
+      } catch (err) {
+        if (attempt >= ATTEMPTS || this.#stop.signal.aborted) throw err
+        const waitMs = FIRST_RETRY_MS * 2 ** (attempt - 1)
+        this.#log.warn({ err, attempt, waitMs }, 'storing failed; trying again')
+        // Aborted by close(): the next attempt is the last.
+        await delay(waitMs, undefined, { signal: this.#stop.signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  #parse<T>(
+    edge: EdgeIdentity,
+    topic: string,
+    payload: Uint8Array,
+    parse: (text: string) => Parsed<T>,
+  ): T | undefined {
+    let problems: string[]
+    try {
+      const parsed = parse(utf8.decode(payload))
+      if (parsed.ok) return parsed.value
+      problems = parsed.problems
+    } catch {
+      problems = ['/: not UTF-8 text']
+    }
+    this.#deps.metrics.messagesRefused.inc({ reason: 'malformed' })
+    this.#complain(edge.edgeId, topic, payload.byteLength, problems)
+    return undefined
+  }
+
+  #complain(edgeId: string, topic: string, bytes: number, problems: string[]): void {
+    const nowMs = this.#now()
+    const last = this.#complaints.get(edgeId)
+    if (last && nowMs - last.atMs < COMPLAINT_INTERVAL_MS) {
+      last.suppressed++
+      return
+    }
+    this.#complaints.set(edgeId, { atMs: nowMs, suppressed: 0 })
+    this.#log.warn(
+      { edgeId, topic, bytes, problems, alsoRefused: last?.suppressed ?? 0 },
+      'malformed message refused',
+    )
+  }
+}
+
+function textOf({ edgeId, stream, epoch }: CursorKey): string {
+  return `${edgeId}/${stream}/${epoch}`
+}
+
+/** Where the cursors of an unknown epoch begin: an edge deletes only what some hub has acknowledged. */
+function startOf(hello: Hello): Record<Stream, number> {
+  return {
+    alerts: Math.max(0, hello.streams.alerts.firstSeq - 1),
+    measurements: Math.max(0, hello.streams.measurements.firstSeq - 1),
+  }
+}
+
+export function ingestFeature(deps: IngestDeps): Ingest {
+  return new IngestService(deps)
+}

@@ -1,0 +1,99 @@
+/** The time-series points of a record. Alerts and evidence have none: they live in the relational store. */
+import type { HealthRecord, JournalRecord } from '@patrolhub/protocol'
+import type { EdgeIdentity } from '../ports/broker.ts'
+import type { Point } from '../ports/timeseries.ts'
+
+/** `seq` is the record's number in its stream: it makes each point's identity. */
+export function pointsOf(record: JournalRecord, seq: number, edge: EdgeIdentity): Point[] {
+  const base = { atMs: record.atMs, tieBreak: seq, edgeId: edge.edgeId }
+  switch (record.kind) {
+    case 'alert':
+    case 'evidence':
+      return []
+    case 'passage':
+      return [
+        {
+          ...base,
+          measurement: 'passage',
+          deviceId: record.deviceId,
+          region: record.region,
+          series: '',
+          labels: present({
+            vehicleClass: record.vehicleClass,
+            plateColour: record.plateColour,
+            direction: record.direction,
+            plateHash: record.plateHash,
+            plateCipher: record.plateCipher,
+          }),
+          fields: present({ lane: record.lane, speedKmh: record.speedKmh }),
+        },
+      ]
+    case 'reading':
+      return [
+        {
+          ...base,
+          measurement: 'reading',
+          deviceId: record.deviceId,
+          region: record.region,
+          series: record.quantity,
+          labels: present({ unit: record.unit }),
+          fields: { value: record.value },
+        },
+      ]
+    case 'score':
+      return [
+        {
+          ...base,
+          measurement: 'score',
+          deviceId: record.deviceId,
+          region: record.region,
+          series: record.series,
+          labels: {},
+          fields: {
+            value: record.value,
+            score: record.score,
+            expectedLow: record.expectedLow,
+            expectedHigh: record.expectedHigh,
+          },
+        },
+      ]
+    case 'health':
+      return healthPoints(record, base, edge)
+  }
+}
+
+function healthPoints(
+  record: HealthRecord,
+  base: Pick<Point, 'atMs' | 'tieBreak' | 'edgeId'>,
+  edge: EdgeIdentity,
+): Point[] {
+  const { uptimeSeconds, cpuPercent, memoryMb, journalRecords, refusedMessages } = record
+  const health = { ...base, measurement: 'health', region: edge.region } as const
+  return [
+    {
+      ...health,
+      deviceId: edge.edgeId,
+      series: 'edge',
+      labels: {},
+      fields: { uptimeSeconds, cpuPercent, memoryMb, journalRecords, refusedMessages },
+    },
+    ...record.cameras.map((camera) => ({
+      ...health,
+      deviceId: camera.cameraId,
+      series: 'camera',
+      labels: { state: camera.state },
+      fields: {
+        framesAnalysed: camera.framesAnalysed,
+        framesDropped: camera.framesDropped,
+        inferenceMsP50: camera.inferenceMsP50,
+      },
+    })),
+  ]
+}
+
+/** Without what is not there, and without empty text: some stores have no empty tag. */
+function present<T extends string | number>(values: Record<string, T | undefined>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(values).filter((entry): entry is [string, T] => entry[1] !== undefined && entry[1] !== ''),
+  )
+}
