@@ -1,0 +1,123 @@
+/**
+ * Evidence files by content: `<folder>/<first two digits>/<sha256>`. A file is written beside its place, synced and
+ * renamed, so what stands under a hash is whole or not there; it is hashed again whenever it is read.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { HubError } from '../errors.ts'
+
+/** A sender that is silent for longer than this is given up. */
+const IDLE_MS = 30_000
+const HEAD_BYTES = 16
+
+/** Bytes that have arrived and are safe on the disk but not in their place yet. `keep` or `discard` it. */
+export interface Received {
+  path: string
+  sha256: string
+  bytes: number
+  /** The first bytes, to tell the kind of content by. */
+  head: Buffer
+}
+
+export class EvidenceFiles {
+  readonly #folder: string
+  readonly #incoming: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+    this.#incoming = join(folder, 'incoming')
+  }
+
+  /** Makes the folders and removes what a crash left half written. One hub a data folder: nothing there is in use. */
+  async start(): Promise<void> {
+    await mkdir(this.#incoming, { recursive: true })
+    for (const name of await readdir(this.#incoming)) {
+      await rm(join(this.#incoming, name), { force: true })
+    }
+  }
+
+  /** Writes what comes to a file of its own and syncs it. Throws HUB_EVIDENCE_TOO_LARGE and leaves nothing behind then. */
+  async receive(body: Readable, maxBytes: number): Promise<Received> {
+    const path = join(this.#incoming, randomUUID())
+    const hash = createHash('sha256')
+    let bytes = 0
+    let head = Buffer.alloc(0)
+    const idle = setTimeout(() => body.destroy(new Error('the sender went silent')), IDLE_MS)
+    const file = await open(path, 'wx', 0o600)
+    try {
+      // Not destroyed when refused: the answer still has to go out on the same socket.
+      for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+        const part = chunk as Buffer
+        idle.refresh()
+        bytes += part.length
+        if (bytes > maxBytes) {
+          throw new HubError('HUB_EVIDENCE_TOO_LARGE', `more than ${maxBytes} bytes are not taken`)
+        }
+        if (head.length < HEAD_BYTES) head = Buffer.concat([head, part]).subarray(0, HEAD_BYTES)
+        hash.update(part)
+        await file.writeFile(part)
+      }
+      await file.sync()
+    } catch (error) {
+      await file.close()
+      await rm(path, { force: true })
+      throw error
+    } finally {
+      clearTimeout(idle)
+    }
+    await file.close()
+    return { path, sha256: hash.digest('hex'), bytes, head: Buffer.from(head) }
+  }
+
+  /** Moves it to its place, over whatever stands there: it has the same content, and these bytes are known good. */
+  async keep(received: Received): Promise<void> {
+    const folder = join(this.#folder, received.sha256.slice(0, 2))
+    await mkdir(folder, { recursive: true })
+    await rename(received.path, join(folder, received.sha256))
+    await syncFolder(folder)
+    await syncFolder(this.#folder)
+  }
+
+  async discard(received: Received): Promise<void> {
+    await rm(received.path, { force: true })
+  }
+
+  /**
+   * A stream of the content from `start` to `end` (both included), after the whole file has been checked. Throws
+   * HUB_EVIDENCE_DAMAGED if it is missing or has other bytes. The caller reads the stream or destroys it.
+   */
+  async read(sha256: string, bytes: number, range?: { start: number; end: number }): Promise<Readable> {
+    const path = join(this.#folder, sha256.slice(0, 2), sha256)
+    const found = await describe(path)
+    if (!found || found.sha256 !== sha256 || found.bytes !== bytes) {
+      const what = found ? `has ${found.bytes} bytes and hash ${found.sha256}` : 'is missing'
+      throw new HubError('HUB_EVIDENCE_DAMAGED', `the file of ${sha256} ${what}`)
+    }
+    return createReadStream(path, range ?? {})
+  }
+}
+
+async function describe(path: string): Promise<{ sha256: string; bytes: number } | undefined> {
+  try {
+    const hash = createHash('sha256')
+    for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 }))
+      hash.update(chunk as Buffer)
+    return { sha256: hash.digest('hex'), bytes: (await stat(path)).size }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** A rename is only safe from a power loss once its folder is synced. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,132 @@
+/** PUT /api/edge/evidence/:evidenceId from edges, GET /api/evidence/:evidenceId for people. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Sha256, Uuid } from '@patrolhub/protocol'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import type { Principal } from '../access/principal.ts'
+import { HubError } from '../errors.ts'
+import { acceptStreams, answerWhileSending } from '../streamed-body.ts'
+import { parseRange } from './byte-range.ts'
+import { EDGE_KINDS } from './content-kind.ts'
+import type { EvidenceDeps } from './evidence.ts'
+import type { EvidenceFiles } from './evidence-files.ts'
+import { findRow, maySee } from './evidence-rows.ts'
+import { type EvidenceStore, MAX_EVIDENCE_BYTES } from './evidence-service.ts'
+
+/** One look of one session at one thing is put on the record once in this time: pages load pictures again and again. */
+const SAME_LOOK_MS = 10 * 60_000
+const MAX_LOOKS = 10_000
+const CACHE_SECONDS = 3600
+
+const Params = Type.Object({ evidenceId: Uuid })
+
+export function evidenceRoutes(
+  deps: EvidenceDeps,
+  store: EvidenceStore,
+  files: EvidenceFiles,
+): FastifyPluginAsyncTypebox {
+  const { relational, audit, now = Date.now } = deps
+  const log = deps.log.child({ component: 'evidence' })
+  /** When each look was recorded last, oldest first. */
+  const looks = new Map<string, number>()
+
+  async function recordLook(caller: Principal, evidenceId: string, role: string): Promise<void> {
+    const key = `${caller.sessionHash} ${evidenceId}`
+    const last = looks.get(key)
+    if (last !== undefined && now() - last < SAME_LOOK_MS) return
+    await relational.write.transaction().execute((trx) =>
+      audit.append(trx, {
+        actor: caller,
+        action: 'evidence.viewed',
+        subject: `evidence:${evidenceId}`,
+        detail: { role },
+      }),
+    )
+    looks.delete(key)
+    looks.set(key, now())
+    if (looks.size > MAX_LOOKS) looks.delete(looks.keys().next().value!)
+  }
+
+  async function answer(request: FastifyRequest<{ Params: { evidenceId: string } }>, reply: FastifyReply) {
+    const { evidenceId } = request.params
+    const row = await findRow(relational.read, evidenceId)
+    if (!row || row.stored_at_ms === null || !(await maySee(relational.read, request.principal, row))) {
+      throw new HubError('HUB_NOT_FOUND', `no evidence ${evidenceId}`)
+    }
+    const { sha256, bytes } = row
+    const etag = `"${sha256}"`
+    reply.headers({
+      etag,
+      // The content of an id never changes. It stays in this person's browser only, and with another session is asked anew.
+      'cache-control': `private, max-age=${CACHE_SECONDS}, immutable`,
+      vary: 'cookie',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; sandbox",
+      'content-disposition': `inline; filename="${evidenceId}.${row.mime.split('/')[1]}"`,
+      'accept-ranges': 'bytes',
+    })
+    await recordLook(request.principal, evidenceId, row.role)
+    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+    const range = parseRange(request.headers.range, bytes)
+    if (range === 'unsatisfiable') {
+      return reply.code(416).header('content-range', `bytes */${bytes}`).send()
+    }
+    if (range) {
+      reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${bytes}`)
+    }
+    reply.type(row.mime).header('content-length', range ? range.end - range.start + 1 : bytes)
+    try {
+      return reply.send(await files.read(sha256, bytes, range))
+    } catch (error) {
+      store.stats.damaged++
+      log.error({ err: error, evidenceId }, 'evidence cannot be served')
+      for (const name of ['etag', 'cache-control', 'content-range', 'content-length'])
+        reply.removeHeader(name)
+      reply.type('application/json; charset=utf-8')
+      throw error
+    }
+  }
+
+  return async (app) => {
+    acceptStreams(app, EDGE_KINDS)
+
+    app.put(
+      '/api/edge/evidence/:evidenceId',
+      {
+        config: { access: 'edge' },
+        bodyLimit: MAX_EVIDENCE_BYTES,
+        schema: {
+          summary: 'Upload the bytes of evidence',
+          description:
+            'Before or after its record. The same content again is fine; other content is a conflict.',
+          tags: ['evidence'],
+          params: Params,
+          headers: Type.Object({ 'x-patrolhub-sha256': Sha256 }),
+          response: { 204: Type.Null() },
+        },
+      },
+      async (request, reply) => {
+        await answerWhileSending(request, reply, (body) =>
+          store.upload({
+            evidenceId: request.params.evidenceId,
+            edge: request.edge,
+            mime: request.headers['content-type']?.split(';')[0]?.trim() ?? '',
+            sha256: request.headers['x-patrolhub-sha256'],
+            body,
+          }),
+        )
+        return reply.code(204).send(null)
+      },
+    )
+
+    app.get(
+      '/api/evidence/:evidenceId',
+      {
+        // By permission and scope, or through a patroller's own dispatch: see `maySee`.
+        config: { access: 'signed-in' },
+        schema: { summary: 'The bytes of a snapshot, clip or photo', tags: ['evidence'], params: Params },
+      },
+      answer,
+    )
+  }
+}

@@ -1,0 +1,269 @@
+/** Brings records and bytes of evidence together, whichever comes first, and tells the screens when both are there. */
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { Evidence, EvidenceRecord } from '@patrolhub/protocol'
+import type { EdgeIdentity } from '../access/access.ts'
+import { HubError } from '../errors.ts'
+import type { DbOrTransaction } from '../ports/relational.ts'
+import { type ContentKind, kindOf, PHOTO_KINDS } from './content-kind.ts'
+import type { EvidenceDeps, EvidenceStats, NewPhoto, RecordOutcome } from './evidence.ts'
+import type { EvidenceFiles, Received } from './evidence-files.ts'
+import { edgeOf, findRow, isUpload, roleOfUpload, toEvidence } from './evidence-rows.ts'
+
+/** The largest clip or snapshot that an edge may send. */
+export const MAX_EVIDENCE_BYTES = 32 * 1024 * 1024
+/** The largest photo that a patroller may send; the page makes it smaller before. */
+export const MAX_PHOTO_BYTES = 8 * 1024 * 1024
+/** Uploads of one edge whose record has not come yet; more are refused until it has. */
+const MAX_UPLOADS_PER_EDGE = 2000
+
+export interface Upload {
+  evidenceId: string
+  edge: EdgeIdentity
+  mime: string
+  sha256: string
+  body: Readable
+}
+
+export class EvidenceStore {
+  readonly #deps: EvidenceDeps
+  readonly #files: EvidenceFiles
+  readonly #now: () => number
+  /** Uploads waiting for their record, by edge; an estimate, as a transaction may still be undone. */
+  readonly #waiting = new Map<string, number>()
+  readonly stats: EvidenceStats = { stored: 0, storedBytes: 0, refused: 0, damaged: 0 }
+
+  constructor(deps: EvidenceDeps, files: EvidenceFiles) {
+    this.#deps = deps
+    this.#files = files
+    this.#now = deps.now ?? Date.now
+  }
+
+  async start(): Promise<void> {
+    await this.#files.start()
+    const rows = await this.#deps.relational.read
+      .selectFrom('evidence')
+      .select((eb) => ['role', eb.fn.countAll<number>().as('uploads')])
+      .where('alert_id', 'is', null)
+      .where('dispatch_id', 'is', null)
+      .groupBy('role')
+      .execute()
+    for (const { role, uploads } of rows) {
+      if (isUpload({ role })) this.#waiting.set(role.slice('upload:'.length), uploads)
+    }
+  }
+
+  /** See `EvidenceService.recordEvidence`. */
+  async record(trx: DbOrTransaction, record: EvidenceRecord, edge: EdgeIdentity): Promise<RecordOutcome> {
+    const { evidenceId, alertId } = record
+    const alert = await trx
+      .selectFrom('alert')
+      .select(['edge_id', 'region'])
+      .where('alert_id', '=', alertId)
+      .executeTakeFirst()
+    if (!alert) return { ok: false, reason: `evidence ${evidenceId} belongs to no known alert (${alertId})` }
+    if (alert.edge_id !== edge.edgeId) {
+      return { ok: false, reason: `evidence ${evidenceId} names an alert of another edge (${alertId})` }
+    }
+    const { role, mime, sha256, bytes } = record
+    const fields = { alert_id: alertId, region: alert.region, role, mime, sha256, bytes, at_ms: record.atMs }
+    const row = await findRow(trx, evidenceId)
+    if (!row) {
+      await trx
+        .insertInto('evidence')
+        .values({ ...fields, evidence_id: evidenceId, dispatch_id: null, stored_at_ms: null })
+        .execute()
+      return { ok: true }
+    }
+    if (!isUpload(row)) {
+      const isRepeat = row.alert_id === alertId && row.sha256 === sha256
+      return isRepeat ? { ok: true } : { ok: false, reason: `evidence ${evidenceId} is recorded already` }
+    }
+    if (row.role !== roleOfUpload(edge.edgeId)) {
+      return { ok: false, reason: `evidence ${evidenceId} was uploaded by another edge` }
+    }
+    // The record says what the content is: bytes of another content are forgotten, and the edge may send the right ones.
+    const fits = row.sha256 === sha256 && row.bytes === bytes
+    await trx
+      .updateTable('evidence')
+      .set({ ...fields, stored_at_ms: fits ? row.stored_at_ms : null })
+      .where('evidence_id', '=', evidenceId)
+      .execute()
+    if (fits && role === 'snapshot') await this.#deps.snapshotStored(trx, { evidenceId, alertId })
+    this.#countWaiting(edge.edgeId, -1)
+    return { ok: true }
+  }
+
+  /** See `EvidenceService.announce`. */
+  async announce(evidenceIds: readonly string[]): Promise<void> {
+    if (evidenceIds.length === 0) return
+    const { relational, push } = this.#deps
+    const rows = await relational.read
+      .selectFrom('evidence')
+      .leftJoin('alert', 'alert.alert_id', 'evidence.alert_id')
+      .selectAll('evidence')
+      .select('alert.incident_id')
+      .where('evidence.evidence_id', 'in', [...evidenceIds])
+      .where('evidence.stored_at_ms', 'is not', null)
+      .execute()
+    const complete = rows.filter((row) => !isUpload(row))
+    for (const row of complete) {
+      push.send({ region: row.region }, { event: 'evidence', payload: toEvidence(row) })
+    }
+    const snapshots = complete.filter((row) => row.role === 'snapshot')
+    await this.#deps.announceIncidents([...new Set(snapshots.flatMap((row) => row.incident_id ?? []))])
+  }
+
+  /**
+   * Takes the bytes of an edge. Throws HUB_CONFLICT if other content is stored or recorded under this id, HUB_NOT_FOUND
+   * if it is another edge's, HUB_EVIDENCE_HASH, HUB_EVIDENCE_FORMAT or HUB_EVIDENCE_TOO_LARGE.
+   */
+  async upload(upload: Upload): Promise<void> {
+    const { relational } = this.#deps
+    const { evidenceId, edge } = upload
+    try {
+      if ((await this.#checkUpload(relational.read, upload)) === 'stored') return
+      if ((this.#waiting.get(edge.edgeId) ?? 0) >= MAX_UPLOADS_PER_EDGE) {
+        throw new HubError(
+          'HUB_TOO_MANY_REQUESTS',
+          `${MAX_UPLOADS_PER_EDGE} uploads wait for their record: send the records first`,
+        )
+      }
+      const received = await this.#files.receive(upload.body, MAX_EVIDENCE_BYTES)
+      await this.#keep(received, upload)
+    } catch (error) {
+      this.stats.refused++
+      throw error
+    }
+    await this.announce([evidenceId])
+  }
+
+  async #keep(received: Received, upload: Upload): Promise<void> {
+    const { relational } = this.#deps
+    const { evidenceId, edge, mime, sha256 } = upload
+    try {
+      if (received.sha256 !== sha256) {
+        throw new HubError(
+          'HUB_EVIDENCE_HASH',
+          `${received.bytes} bytes arrived with hash ${received.sha256}, announced was ${sha256}`,
+        )
+      }
+      checkKind(received, mime)
+    } catch (error) {
+      await this.#files.discard(received)
+      throw error
+    }
+    // The file first: a row that says "stored" must never be ahead of it. Without a row it is only a spare file.
+    await this.#files.keep(received)
+    await relational.write.transaction().execute(async (trx) => {
+      if ((await this.#checkUpload(trx, upload, received.bytes)) === 'stored') return
+      const row = await findRow(trx, evidenceId)
+      const storedAtMs = this.#now()
+      if (!row) {
+        await trx
+          .insertInto('evidence')
+          .values({
+            evidence_id: evidenceId,
+            alert_id: null,
+            dispatch_id: null,
+            region: edge.region,
+            role: roleOfUpload(edge.edgeId),
+            mime,
+            sha256,
+            bytes: received.bytes,
+            at_ms: storedAtMs,
+            stored_at_ms: storedAtMs,
+          })
+          .execute()
+        this.#countWaiting(edge.edgeId, 1)
+        return
+      }
+      await trx
+        .updateTable('evidence')
+        .set({ stored_at_ms: storedAtMs })
+        .where('evidence_id', '=', evidenceId)
+        .execute()
+      if (row.role === 'snapshot' && row.alert_id !== null) {
+        await this.#deps.snapshotStored(trx, { evidenceId, alertId: row.alert_id })
+      }
+    })
+    this.#countStored(received)
+  }
+
+  /** `stored`: exactly this is here already. `open`: it may be stored. Throws if it cannot be. */
+  async #checkUpload(db: DbOrTransaction, upload: Upload, bytes?: number): Promise<'stored' | 'open'> {
+    const { evidenceId, edge, sha256 } = upload
+    const row = await findRow(db, evidenceId)
+    if (!row) return 'open'
+    if ((await edgeOf(db, row)) !== edge.edgeId) {
+      throw new HubError('HUB_NOT_FOUND', `no evidence ${evidenceId} of this edge`)
+    }
+    if (row.sha256 !== sha256 || (bytes !== undefined && row.bytes !== bytes)) {
+      throw new HubError(
+        'HUB_CONFLICT',
+        `evidence ${evidenceId} is content ${row.sha256}, ${row.bytes} bytes`,
+      )
+    }
+    return row.stored_at_ms === null ? 'open' : 'stored'
+  }
+
+  /** See `EvidenceService.storePhoto`. */
+  async storePhoto(photo: NewPhoto): Promise<Evidence> {
+    const { relational, audit } = this.#deps
+    const { actor, dispatchId, region, mime } = photo
+    let received: Received
+    try {
+      received = await this.#files.receive(photo.body, MAX_PHOTO_BYTES)
+    } catch (error) {
+      this.stats.refused++
+      throw error
+    }
+    try {
+      checkKind(received, mime, PHOTO_KINDS)
+    } catch (error) {
+      this.stats.refused++
+      await this.#files.discard(received)
+      throw error
+    }
+    await this.#files.keep(received)
+    const evidenceId = randomUUID()
+    const { sha256, bytes } = received
+    const row = {
+      evidence_id: evidenceId,
+      alert_id: null,
+      dispatch_id: dispatchId,
+      region,
+      role: 'photo',
+      mime,
+      sha256,
+      bytes,
+      at_ms: this.#now(),
+      stored_at_ms: this.#now(),
+    }
+    await relational.write.transaction().execute(async (trx) => {
+      await photo.mayStore(trx)
+      await trx.insertInto('evidence').values(row).execute()
+      const detail = { dispatchId, sha256, bytes }
+      await audit.append(trx, { actor, action: 'photo.added', subject: `evidence:${evidenceId}`, detail })
+    })
+    this.#countStored(received)
+    await this.announce([evidenceId])
+    return toEvidence(row)
+  }
+
+  #countStored(received: Received): void {
+    this.stats.stored++
+    this.stats.storedBytes += received.bytes
+  }
+
+  #countWaiting(edgeId: string, change: number): void {
+    this.#waiting.set(edgeId, Math.max(0, (this.#waiting.get(edgeId) ?? 0) + change))
+  }
+}
+
+function checkKind(received: Received, mime: string, kinds?: readonly ContentKind[]): void {
+  const kind = kindOf(received.head)
+  if (kind === undefined || kind !== mime || (kinds && !kinds.includes(kind))) {
+    throw new HubError('HUB_EVIDENCE_FORMAT', `the content is ${kind ?? 'of no known kind'}, not ${mime}`)
+  }
+}
