@@ -1,0 +1,59 @@
+/**
+ * Plates. A plate leaves this file only as a keyed hash (the same plate gives the same hash on every edge with the same
+ * key, so that it can be counted and searched) and as ciphertext (for those who may read it). Without keys it is dropped.
+ */
+import { createCipheriv, createHmac, randomBytes } from 'node:crypto'
+import type { PlateKeys } from '../config.ts'
+
+export interface Plate {
+  /** Upper case, without spaces and separators. */
+  text: string
+  /** False if the camera could not read every character: such a plate has no hash, since it would match nothing. */
+  isComplete: boolean
+}
+
+/** What devices write for a vehicle whose plate they did not find. */
+const NO_PLATE = new Set([
+  '无车牌',
+  '无牌',
+  '无牌车',
+  '未识别',
+  '未知',
+  '车牌',
+  'UNKNOWN',
+  'NONE',
+  'NULL',
+  'NOPLATE',
+])
+
+/** `undefined` for the many ways to say that there is no plate. */
+export function readPlate(input: string | undefined): Plate | undefined {
+  if (input === undefined) return undefined
+  const text = input
+    .normalize('NFKC')
+    .toUpperCase()
+    .replace(/[\s·•.・-]/gu, '')
+  if (text === '' || NO_PLATE.has(text) || /^[0*?_X]+$/.test(text)) return undefined
+  return { text: text.slice(0, 20), isComplete: !/[*?#_]/.test(text) && text.length >= 5 }
+}
+
+export interface CloakedPlate {
+  plateHash?: string
+  plateCipher?: string
+}
+
+/** HMAC-SHA-256 in hexadecimal; AES-256-GCM as `keyVersion.iv.ciphertext.tag`, base64url, a fresh 96-bit iv each time. */
+export function cloakPlate(plate: Plate, keys: PlateKeys): CloakedPlate {
+  const cloaked: CloakedPlate = {}
+  if (keys.hashKey && plate.isComplete) {
+    cloaked.plateHash = createHmac('sha256', keys.hashKey).update(plate.text).digest('hex')
+  }
+  if (keys.cipherKey) {
+    const iv = randomBytes(12)
+    const cipher = createCipheriv('aes-256-gcm', keys.cipherKey.key, iv)
+    const ciphertext = Buffer.concat([cipher.update(plate.text, 'utf8'), cipher.final()])
+    const parts = [iv, ciphertext, cipher.getAuthTag()].map((part) => part.toString('base64url'))
+    cloaked.plateCipher = [keys.cipherKey.version, ...parts].join('.')
+  }
+  return cloaked
+}
