@@ -18,7 +18,7 @@ export interface EvidenceDeps {
   log: Logger
   /** Called inside the transaction in which a snapshot of this alert became complete. Answers the incident it changed. */
   snapshotStored: (trx: DbOrTransaction, snapshot: StoredSnapshot) => Promise<string | undefined>
-  /** Called after that transaction: pushes the incident. */
+  /** Called after that transaction: pushes the incident and its open dispatches (`incidents.announceToAll`). */
   announceIncidents: (incidentIds: readonly string[]) => Promise<void>
   now?: () => number
 }

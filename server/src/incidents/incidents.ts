@@ -55,8 +55,10 @@ export interface Incidents {
   correlate(trx: DbOrTransaction, alert: NewAlert): Promise<Correlation>
   /** Pushes `alert` for each and `incident` once for each incident they belong to. */
   announceAlerts(alertIds: readonly string[]): Promise<void>
-  /** Pushes `incident`. */
+  /** Pushes `incident` to those who watch its region. */
   announce(incidentIds: readonly string[]): Promise<void>
+  /** As `announce`, and pushes the open dispatches too, so that the teams on it see the change. */
+  announceToAll(incidentIds: readonly string[]): Promise<void>
   /** Incidents by id; what does not exist is missing. No scope check: the caller has one. */
   views(db: DbOrTransaction, incidentIds: readonly string[]): Promise<Map<string, Incident>>
   /** Alerts of an incident, newest first, at most 50. No scope check: the caller has one. */

@@ -1,0 +1,80 @@
+/** How an incident may move: pure, one table. */
+import type { IncidentState, MoveIncident, Role } from '@patrolhub/protocol'
+import { type Permission, roleMay } from '../access/permissions.ts'
+
+/** A state that a person moves an incident to by hand; the others follow its dispatches. */
+export type ManualState = MoveIncident['to']
+
+interface ManualMove {
+  from: readonly IncidentState[]
+  to: ManualState
+  needs: Permission
+  needsNote: boolean
+}
+
+/** `handled` back to `accepted`: the result was not good enough, the work goes on. */
+const MANUAL_MOVES: readonly ManualMove[] = [
+  { from: ['reported', 'handled'], to: 'accepted', needs: 'incident.move', needsNote: false },
+  { from: ['handled'], to: 'verified', needs: 'incident.move', needsNote: false },
+  { from: ['verified'], to: 'closed', needs: 'incident.move', needsNote: false },
+  {
+    from: ['reported', 'accepted', 'assigned', 'acknowledged', 'en_route', 'on_scene', 'handled'],
+    to: 'dismissed',
+    needs: 'incident.move',
+    needsNote: true,
+  },
+]
+
+/** States that end an incident: nothing moves it and no alert joins it any more. */
+export const ENDED_STATES = ['closed', 'dismissed'] as const satisfies readonly IncidentState[]
+
+/** States in which a team may be sent: before the work is done. `reported` is accepted by sending somebody. */
+export const DISPATCHABLE_STATES = [
+  'reported',
+  'accepted',
+  'assigned',
+  'acknowledged',
+  'en_route',
+  'on_scene',
+] as const satisfies readonly IncidentState[]
+
+/** How far the work has gone, for moves that follow a dispatch: they only go up. */
+const PROGRESS: Readonly<Record<IncidentState, number>> = {
+  reported: 0,
+  accepted: 1,
+  assigned: 2,
+  acknowledged: 3,
+  en_route: 4,
+  on_scene: 5,
+  handled: 6,
+  verified: 7,
+  closed: 8,
+  dismissed: 8,
+}
+
+export function hasEnded(state: IncidentState): boolean {
+  return (ENDED_STATES as readonly IncidentState[]).includes(state)
+}
+
+/** States that this role may move an incident to by hand now, in the order of the work. */
+export function allowedMoves(state: IncidentState, role: Role): ManualState[] {
+  return MANUAL_MOVES.filter((move) => move.from.includes(state) && roleMay(role, move.needs)).map(
+    (move) => move.to,
+  )
+}
+
+export type MoveCheck = { ok: true } | { ok: false; why: 'not from here' | 'not allowed' | 'needs a note' }
+
+/** Whether a person of this role may make this move with this note. */
+export function checkMove(state: IncidentState, to: ManualState, role: Role, note: string): MoveCheck {
+  const move = MANUAL_MOVES.find((candidate) => candidate.to === to && candidate.from.includes(state))
+  if (!move) return { ok: false, why: 'not from here' }
+  if (!roleMay(role, move.needs)) return { ok: false, why: 'not allowed' }
+  if (move.needsNote && note.trim() === '') return { ok: false, why: 'needs a note' }
+  return { ok: true }
+}
+
+/** Whether a dispatch that got to `to` takes its incident along: only forward, and only as far as `handled`. */
+export function followsTo(state: IncidentState, to: IncidentState): boolean {
+  return !hasEnded(state) && PROGRESS[to] <= PROGRESS.handled && PROGRESS[to] > PROGRESS[state]
+}
