@@ -1,0 +1,60 @@
+/** What the streams feature needs and offers: grants, and the gate that lets their bytes through and cuts them. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { RelayCommand } from '@patrolhub/protocol'
+import type { Logger } from 'pino'
+import type { Access } from '../access/access.ts'
+import type { AuditTrail } from '../access/audit-trail.ts'
+import type { Relational } from '../ports/relational.ts'
+import type { Push } from '../push/push.ts'
+import type { StreamLimits } from './limits.ts'
+
+export interface StreamsDeps {
+  relational: Relational
+  audit: AuditTrail
+  push: Push
+  access: Pick<Access, 'onSessionsEnded' | 'onUsersChanged'>
+  /** Tells an edge to publish a camera or to stop, over MQTT. An edge that is away does not get it: it is told again. */
+  sendRelay(edgeId: string, command: RelayCommand): void | Promise<void>
+  log: Logger
+  limits?: Partial<StreamLimits>
+  /** Wall clock; tests give their own. */
+  now?: () => number
+}
+
+export interface Streams {
+  /** Closes what a crash left open, starts the media server and the watch over grants. Aborting `signal` closes. */
+  start(signal?: AbortSignal): Promise<void>
+  /** Cuts every viewing, tells the edges to stop, stops the media server. Idempotent. */
+  close(): Promise<void>
+  /** /api/grants… and /media/live, /media/publish. Cuts the players before the server stops listening. */
+  routes: FastifyPluginAsyncTypebox
+  stats(): StreamsStats
+}
+
+export interface StreamsStats {
+  /** Players open now, those that wait for their first picture included. */
+  viewings: number
+  /** Cameras that are asked for now, and those of them that an edge publishes now. */
+  camerasWanted: number
+  camerasPublished: number
+  viewingsOpened: number
+  viewingsClosed: Partial<Record<WhyClosed, number>>
+  /** Times that a player which did not keep up was moved to the next key frame, and the tags it missed. */
+  playersSkipped: number
+  tagsDropped: number
+  /** Publishers turned away or cut, by error code. */
+  publishesRefused: Record<string, number>
+  mediaServerRestarts: number
+}
+
+/** Why a viewing ended; kept in `viewing.why_closed`. */
+export type WhyClosed =
+  | 'player left'
+  | 'grant expired'
+  | 'grant revoked'
+  | 'session ended'
+  | 'too slow'
+  | 'no stream'
+  | 'stream lost'
+  | 'hub stopped'
+  | 'hub crashed'
