@@ -10,7 +10,7 @@ import { ensurePrograms } from './setup/debian.mjs'
 import { ensureModels } from './setup/models.mjs'
 import { ensurePackages } from './setup/npm.mjs'
 import { NODE, ROOT } from './setup/paths.mjs'
-import { SetupError, say } from './setup/progress.mjs'
+import { hasWorked, SetupError, say } from './setup/progress.mjs'
 import { runProgram } from './setup/run-program.mjs'
 
 const beganAtMs = Date.now()
@@ -26,7 +26,10 @@ const COMMANDS = {
         await ensureModels()
         await ensureDashboard()
       }
-      return node(['scripts/demo.ts', ...args], { DEMO_BEGAN_AT_MS: String(beganAtMs) })
+      return node(['scripts/demo.ts', ...args], {
+        DEMO_BEGAN_AT_MS: String(beganAtMs),
+        DEMO_IS_COLD: hasWorked() ? '1' : '0',
+      })
     },
   },
   test: {

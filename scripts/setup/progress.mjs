@@ -12,6 +12,13 @@ export function seconds(sinceMs) {
   return `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`
 }
 
+let steps = 0
+
+/** True if anything had to be made ready: the start was a cold one. */
+export function hasWorked() {
+  return steps > 0
+}
+
 /**
  * Runs one step of the set-up, saying when it begins, that it is still alive every five seconds, and how long it took.
  * @param {string} title what is being made ready, e.g. `npm packages`
@@ -22,6 +29,7 @@ export function seconds(sinceMs) {
  * @template T
  */
 export async function step(title, doing, work, detail = () => '') {
+  steps += 1
   const beganMs = performance.now()
   say(`[setup] ${title}: ${doing} …`)
   const ticker = setInterval(() => {

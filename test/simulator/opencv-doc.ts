@@ -93,7 +93,10 @@ async function unpack(archive: string, target: string): Promise<void> {
     const tar = spawn('tar', ['-x', '-f', '-', '--to-stdout', `.${INSTALLED}`], {
       stdio: [dpkg.stdout, output, 'ignore'],
     })
-    const [[dpkgCode], [tarCode]] = await Promise.all([once(dpkg, 'close'), once(tar, 'close')])
+    const ends = Promise.all([once(dpkg, 'exit'), once(tar, 'exit')])
+    // tar holds the pipe now; ours would keep it open.
+    dpkg.stdout.destroy()
+    const [[dpkgCode], [tarCode]] = await ends
     if (dpkgCode !== 0 || tarCode !== 0) throw new Error(`${archive} holds no vtest.avi`)
   } finally {
     closeSync(output)
