@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CaptureCommandOptions } from './capture-command.ts'
 import { captureCommand } from './capture-command.ts'
-import { Diagnosis } from './diagnosis.ts'
+import { Diagnosis, NO_ANSWER, NOT_RTSP } from './diagnosis.ts'
 import { type FfmpegProcess, runFfmpeg } from './ffmpeg-process.ts'
 import { FrameAssembler, FrameInfoReader, type RawFrame } from './frame-assembler.ts'
 
@@ -34,6 +34,7 @@ export class CaptureRun {
   #process: FfmpegProcess | undefined
   #stopReason: string | undefined
   #isClosing = false
+  #startedMs = 0
 
   constructor(options: CaptureRunOptions) {
     this.#options = options
@@ -60,6 +61,7 @@ export class CaptureRun {
       const assembler = new FrameAssembler(format.widthPx * format.heightPx * 3, this.#options.onFrame)
       const infos = new FrameInfoReader()
       assembler.on('error', (error) => this.stop(error.message))
+      this.#startedMs = performance.now()
       this.#process = runFfmpeg(captureCommand({ ...this.#options, frames: assembler, socketPath }), (line) =>
         this.#readLine(line, infos, assembler),
       )
@@ -80,10 +82,16 @@ export class CaptureRun {
 
   #end(exitCode: number | null): CaptureRunEnd {
     return {
-      why: this.#stopReason ?? this.#diagnosis.why(exitCode),
+      why: this.#stopReason ?? this.#explain(exitCode),
       lines: this.#diagnosis.lines(),
       codec: this.#diagnosis.codec,
     }
+  }
+
+  #explain(exitCode: number | null): string {
+    const why = this.#diagnosis.why(exitCode)
+    const ranMs = performance.now() - this.#startedMs
+    return why === NOT_RTSP && ranMs >= this.#options.ioTimeoutMs ? NO_ANSWER : why
   }
 
   #readLine(line: string, infos: FrameInfoReader, assembler: FrameAssembler): void {

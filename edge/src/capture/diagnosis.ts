@@ -5,6 +5,10 @@ export function redact(text: string): string {
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, '$1***@')
 }
 
+/** ffmpeg says the same of a stranger's answer and of none at all: only the time that passed tells them apart. */
+export const NOT_RTSP = 'what answers at this address does not speak RTSP'
+export const NO_ANSWER = 'the camera did not answer in time'
+
 interface Symptom {
   pattern: RegExp
   why: string
@@ -20,13 +24,13 @@ const SYMPTOMS: readonly Symptom[] = [
   { pattern: /Failed to resolve hostname/, why: 'the name in the address is not known' },
   { pattern: /Connection refused/, why: 'nothing listens at this address' },
   { pattern: /No route to host|Network is unreachable/, why: 'there is no network path to this address' },
-  { pattern: /Connection timed out|Operation timed out/, why: 'the camera did not answer in time' },
+  { pattern: /Connection timed out|Operation timed out/, why: NO_ANSWER },
   { pattern: /Connection reset by peer/, why: 'the camera closed the connection' },
   { pattern: /Server returned 4\d\d|Server returned 5\d\d/, why: 'the camera refused the request' },
   { pattern: /does not contain any stream|matches no streams/, why: 'the camera sends no video' },
   {
     pattern: /:\/\/.*: Invalid data found when processing input|Invalid data found when processing input$/,
-    why: 'what answers at this address does not speak RTSP',
+    why: NOT_RTSP,
   },
 ]
 

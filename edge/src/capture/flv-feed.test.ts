@@ -121,7 +121,7 @@ describe('FlvFeed', () => {
     expect(feed.subscribers).toBe(0)
   })
 
-  it('cuts a clip at the wanted picture in decoding order, from this group or the one before', () => {
+  it('cuts a clip at the wanted picture in decoding order, from this group or one of the last seconds', () => {
     // Decoding order P at 120 before the B pictures at 40 and 80.
     const feed = feedWith(
       picture(0, true),
@@ -136,8 +136,12 @@ describe('FlvFeed', () => {
     expect(feed.clipUpTo(80)?.chunks).toHaveLength(3 + 4)
     expect(feed.clipUpTo(160)?.chunks).toHaveLength(3 + 1)
     expect(feed.clipUpTo(300)).toBeUndefined()
-    feed.push(picture(200, true))
+    // Key frames may come close together: what was shown just now stays.
+    for (let time = 200; time <= 5160; time += 40) feed.push(picture(time, true))
+    expect(feed.clipUpTo(80)).toBeDefined()
+    feed.push(picture(5200, true))
     expect(feed.clipUpTo(80)).toBeUndefined()
+    expect(feed.clipUpTo(200)).toBeDefined()
   })
 
   it('holds no more than its bound and forgets a group that alone passes it', () => {

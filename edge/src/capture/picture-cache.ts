@@ -1,12 +1,15 @@
 /**
  * The newest pictures of a camera in compressed form: the current group of pictures (from its key frame on) for
- * players that join, and the one before, so that a picture which has just been judged can still be decoded. Bounded
- * in bytes: `oldest-group-dropped` first, and when the current group alone is too large, `group-too-large` forgets
- * it until the next key frame. Buffers are shared, never copied.
+ * players that join, and those before it that were shown in the last seconds, so that a picture which has just been
+ * judged can still be decoded. Groups may be as short as one picture. Bounded in bytes: `oldest-group-dropped` first,
+ * and when the current group alone is too large, `group-too-large` forgets it until the next key frame. Buffers are
+ * shared, never copied.
  */
 import type { CompressedUnit } from './compressed.ts'
 
 export const DEFAULT_CACHE_BYTES = 24 * 1024 * 1024
+/** A group stays while a picture of the group after it is younger than this. */
+const KEEP_MS = 5000
 
 interface Group {
   units: CompressedUnit[]
@@ -15,8 +18,11 @@ interface Group {
 
 export class PictureCache {
   readonly #maxBytes: number
-  #previous: Group | undefined
-  #current: Group | undefined
+  /** Oldest first. */
+  #groups: Group[] = []
+  #bytes = 0
+  /** False until a key frame begins a group. */
+  #isOpen = false
   /** Groups that were forgotten because they alone passed the bound. */
   groupsTooLarge = 0
 
@@ -25,28 +31,30 @@ export class PictureCache {
   }
 
   get bytes(): number {
-    return (this.#previous?.bytes ?? 0) + (this.#current?.bytes ?? 0)
+    return this.#bytes
   }
 
   /** The current group from its key frame on, in decoding order; empty before the first key frame. */
   get current(): readonly CompressedUnit[] {
-    return this.#current?.units ?? []
+    return this.#isOpen ? this.#groups.at(-1)!.units : []
   }
 
   /** Units arrive in decoding order; those before the first key frame are of no use and are not kept. */
   push(unit: CompressedUnit): void {
     if (unit.isKeyFrame) {
-      this.#previous = this.#current
-      this.#current = { units: [], bytes: 0 }
+      this.#groups.push({ units: [], bytes: 0 })
+      this.#isOpen = true
     }
-    if (!this.#current) return
-    this.#current.units.push(unit)
-    this.#current.bytes += unit.bytes.length
-    if (this.bytes > this.#maxBytes) this.#previous = undefined
-    if (this.bytes > this.#maxBytes) {
-      this.#current = undefined
-      this.groupsTooLarge += 1
-    }
+    if (!this.#isOpen) return
+    const group = this.#groups.at(-1)!
+    group.units.push(unit)
+    group.bytes += unit.bytes.length
+    this.#bytes += unit.bytes.length
+    while (this.#groups.length > 1 && this.#isOldestSpent(unit.ptsMs)) this.#dropOldest()
+    if (this.#bytes <= this.#maxBytes) return
+    this.#dropOldest()
+    this.#isOpen = false
+    this.groupsTooLarge += 1
   }
 
   /**
@@ -54,15 +62,24 @@ export class PictureCache {
    * decoding order; `undefined` when that picture is not held any more or not yet.
    */
   upTo(ptsMs: number): CompressedUnit[] | undefined {
-    for (const group of [this.#current, this.#previous]) {
-      const index = group?.units.findIndex((unit) => Math.abs(unit.ptsMs - ptsMs) <= 2) ?? -1
-      if (group && index >= 0) return group.units.slice(0, index + 1)
+    for (const { units } of this.#groups.toReversed()) {
+      const index = units.findIndex((unit) => Math.abs(unit.ptsMs - ptsMs) <= 2)
+      if (index >= 0) return units.slice(0, index + 1)
     }
     return undefined
   }
 
   clear(): void {
-    this.#previous = undefined
-    this.#current = undefined
+    this.#groups = []
+    this.#bytes = 0
+    this.#isOpen = false
+  }
+
+  #isOldestSpent(newestMs: number): boolean {
+    return this.#bytes > this.#maxBytes || newestMs - this.#groups[1]!.units[0]!.ptsMs > KEEP_MS
+  }
+
+  #dropOldest(): void {
+    this.#bytes -= this.#groups.shift()!.bytes
   }
 }

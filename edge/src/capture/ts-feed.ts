@@ -52,18 +52,11 @@ export class TsFeed {
     return times
   }
 
-  /** What is needed to decode the picture shown at `ptsMs`; `undefined` when it is not held any more. */
+  /**
+   * What is needed to decode the picture shown at `ptsMs`; `undefined` when it is not held any more, or is the newest
+   * one, which is known to be whole only when the next begins.
+   */
   clipUpTo(ptsMs: number): CompressedClip | undefined {
-    const pending = this.#pending
-    if (pending && !pending.isKeyFrame && Math.abs(pending.ptsMs - ptsMs) <= 2) {
-      const group = this.#cache.current
-      if (group.length === 0) return undefined
-      const chunks = [...group.map((unit) => unit.bytes), ...pending.packets]
-      return { container: 'mpegts', chunks, ptsMs: pending.ptsMs }
-    }
-    if (pending && Math.abs(pending.ptsMs - ptsMs) <= 2) {
-      return { container: 'mpegts', chunks: [...pending.packets], ptsMs: pending.ptsMs }
-    }
     const units = this.#cache.upTo(ptsMs)
     if (!units) return undefined
     return { container: 'mpegts', chunks: units.map((unit) => unit.bytes), ptsMs: units.at(-1)!.ptsMs }

@@ -9,6 +9,7 @@
  */
 import type { EvidenceRecord } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
+import { pause } from '../backoff.ts'
 import type { CameraCapture } from '../capture/camera-capture.ts'
 import type { CompressedClip } from '../capture/compressed.ts'
 import type { HubAccess } from '../hub-http.ts'
@@ -73,13 +74,17 @@ export interface EvidenceStats {
 /** Requests for the same picture share one decoding. */
 interface Job {
   key: string
-  clip: CompressedClip
+  /** Set when it is queued. */
+  clip: CompressedClip | undefined
   bytes: number
   requests: SnapshotRequest[]
   requestedMs: number
 }
 
 const MAX_TIMES = 100
+/** A camera of one picture a second shows its next one within this time. */
+const MAX_PICTURE_WAIT_MS = 3000
+const PICTURE_POLL_MS = 40
 
 export class EvidenceStore {
   readonly #limits: EvidenceLimits
@@ -91,7 +96,10 @@ export class EvidenceStore {
   readonly #joinable = new Map<string, Job>()
   readonly #active = new Set<Promise<void>>()
   readonly #timesMs: number[] = []
+  readonly #closing = new AbortController()
   #queuedBytes = 0
+  #waiting = 0
+  #decoding = 0
   #isOpen = false
   #counts = { taken: 0, missed: 0, overflow: 0, diskFull: 0, failed: 0 }
 
@@ -124,41 +132,37 @@ export class EvidenceStore {
   /** Finishes the snapshots that are queued, stops uploading; what is not uploaded stays on disk. Idempotent. */
   async close(): Promise<void> {
     this.#isOpen = false
+    this.#closing.abort()
     while (this.#active.size > 0) await Promise.all(this.#active)
     await this.#uploader.close()
   }
 
   /**
    * Takes hold of the picture now and returns at once; the evidence is announced when it is on disk. False if it was
-   * dropped, for a reason that is counted.
+   * dropped at once, for a reason that is counted.
    */
   requestSnapshot(request: SnapshotRequest): boolean {
     if (!this.#isOpen) return this.#drop('overflow', request)
     const key = `${request.camera.camera.cameraId}@${request.streamMs}`
-    const waiting = this.#joinable.get(key)
-    if (waiting) {
-      waiting.requests.push(request)
+    const known = this.#joinable.get(key)
+    if (known) {
+      known.requests.push(request)
       return true
     }
     if (this.#folder.bytes >= this.#limits.pendingBytes) return this.#drop('diskFull', request)
-    const clip = request.camera.clipUpTo(request.streamMs)
-    if (!clip) return this.#drop('missed', request)
-    const bytes = clip.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    if (this.#queue.length >= this.#limits.queued || this.#queuedBytes + bytes > this.#limits.queuedBytes) {
-      return this.#drop('overflow', request)
-    }
-    this.#queuedBytes += bytes
-    const job: Job = { key, clip, bytes, requests: [request], requestedMs: performance.now() }
+    if (this.#queue.length + this.#waiting >= this.#limits.queued) return this.#drop('overflow', request)
+    const job: Job = { key, clip: undefined, bytes: 0, requests: [request], requestedMs: performance.now() }
     this.#joinable.set(key, job)
-    this.#queue.push(job)
-    this.#startNext()
+    const clip = request.camera.clipUpTo(request.streamMs)
+    if (clip) this.#enqueue(job, clip)
+    else this.#track(this.#awaitPicture(job, request))
     return true
   }
 
   stats(): EvidenceStats {
     const sorted = [...this.#timesMs].sort((a, b) => a - b)
     return {
-      queued: this.#queue.length + this.#active.size,
+      queued: this.#queue.length + this.#waiting + this.#decoding,
       ...this.#counts,
       uploaded: this.#uploader.uploaded,
       pending: this.#uploader.pending,
@@ -174,22 +178,64 @@ export class EvidenceStore {
     return false
   }
 
-  #startNext(): void {
-    while (this.#active.size < this.#limits.concurrent && this.#queue.length > 0) {
-      const job = this.#queue.shift()!
-      const work = this.#take(job).finally(() => {
-        this.#joinable.delete(job.key)
-        this.#queuedBytes -= job.bytes
-        this.#active.delete(work)
-        this.#startNext()
-      })
-      this.#active.add(work)
+  #dropJob(job: Job, reason: 'missed' | 'overflow'): void {
+    this.#joinable.delete(job.key)
+    for (const request of job.requests) this.#drop(reason, request)
+  }
+
+  /** A fast detector may answer before the compressed picture has come out of ffmpeg whole. */
+  async #awaitPicture(job: Job, { camera, streamMs }: SnapshotRequest): Promise<void> {
+    this.#waiting += 1
+    const { signal } = this.#closing
+    while (
+      performance.now() - job.requestedMs < MAX_PICTURE_WAIT_MS &&
+      (await pause(PICTURE_POLL_MS, signal))
+    ) {
+      const clip = camera.clipUpTo(streamMs)
+      if (!clip) continue
+      this.#waiting -= 1
+      this.#enqueue(job, clip)
+      return
     }
+    this.#waiting -= 1
+    this.#dropJob(job, 'missed')
+  }
+
+  #enqueue(job: Job, clip: CompressedClip): void {
+    job.bytes = clip.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    if (this.#queuedBytes + job.bytes > this.#limits.queuedBytes) {
+      this.#dropJob(job, 'overflow')
+      return
+    }
+    job.clip = clip
+    this.#queuedBytes += job.bytes
+    this.#queue.push(job)
+    this.#startNext()
+  }
+
+  #startNext(): void {
+    while (this.#decoding < this.#limits.concurrent && this.#queue.length > 0) {
+      const job = this.#queue.shift()!
+      this.#decoding += 1
+      this.#track(
+        this.#take(job).finally(() => {
+          this.#decoding -= 1
+          this.#queuedBytes -= job.bytes
+          this.#joinable.delete(job.key)
+          this.#startNext()
+        }),
+      )
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked: Promise<void> = work.finally(() => this.#active.delete(tracked))
+    this.#active.add(tracked)
   }
 
   async #take(job: Job): Promise<void> {
     try {
-      const jpeg = await decodePicture(job.clip)
+      const jpeg = await decodePicture(job.clip!)
       const sha256 = await this.#folder.storeContent(jpeg)
       this.#joinable.delete(job.key)
       for (const { evidenceId, alertId, atMs } of job.requests) {

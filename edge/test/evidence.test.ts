@@ -1,0 +1,295 @@
+/** Snapshots from a real camera, stored and uploaded to a real HTTP server. */
+import { createHash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { EvidenceRecord } from '@patrolhub/protocol'
+import { decode } from 'jpeg-js'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { CameraCapture } from '../src/capture/camera-capture.ts'
+import type { CompressedClip } from '../src/capture/compressed.ts'
+import type { Frame } from '../src/capture/frame.ts'
+import { EvidenceStore, type EvidenceStoreOptions } from '../src/evidence/evidence-store.ts'
+import { decodePicture } from '../src/evidence/snapshot.ts'
+import { cameraConfig, FORMAT, readableLog } from './support/camera.ts'
+import { makeCodedClip } from './support/coded-clip.ts'
+import { type GstCameraOptions, startGstCamera } from './support/gst-rtsp.ts'
+import { waitFor } from './support/wait.ts'
+
+let folder = ''
+const cleanups: (() => Promise<unknown> | unknown)[] = []
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'patrolhub-evidence-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+})
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+/** A running capture that keeps the brightness of each analysis frame. */
+async function captureOf(options: GstCameraOptions) {
+  const gst = await startGstCamera(options)
+  cleanups.push(() => gst.stop())
+  const capture = new CameraCapture({
+    camera: cameraConfig(gst.url),
+    format: FORMAT,
+    log: readableLog().log,
+    timings: { retryMinMs: 100, retryMaxMs: 300 },
+  })
+  cleanups.push(() => capture.close())
+  const seen: { frame: Frame; clip: CompressedClip | undefined }[] = []
+  capture.onFrame(async (frame) => {
+    const entry = { frame, clip: capture.clipUpTo(frame.streamMs) }
+    seen.push(entry)
+    // The compressed picture comes out of ffmpeg about when its frame does, and is whole when the next one begins.
+    entry.clip ??= await waitFor('the clip', () => capture.clipUpTo(frame.streamMs)).catch(() => undefined)
+  })
+  capture.start(new AbortController().signal)
+  return { capture, seen }
+}
+
+function brightnessOf(frame: Frame): number {
+  return frame.data[(100 * frame.widthPx + 200) * 3]!
+}
+
+interface Upload {
+  path: string
+  headers: IncomingMessage['headers']
+  bytes: Buffer
+}
+
+/** A hub that answers what `answer` says to each PUT. */
+async function startHub(answer: (upload: Upload) => number, port = 0) {
+  const uploads: Upload[] = []
+  const server: Server = createServer(async (request, response) => {
+    const parts: Buffer[] = []
+    for await (const part of request) parts.push(part as Buffer)
+    const upload = { path: request.url!, headers: request.headers, bytes: Buffer.concat(parts) }
+    uploads.push(upload)
+    response.writeHead(answer(upload)).end()
+  })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  const stop = (): void => {
+    server.close()
+    server.closeAllConnections()
+  }
+  cleanups.push(stop)
+  const { port: bound } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${bound}`, port: bound, uploads, stop }
+}
+
+async function startStore(hubUrl: string, extra: Partial<EvidenceStoreOptions> = {}) {
+  const announced: EvidenceRecord[] = []
+  const { log, text } = readableLog()
+  const store = new EvidenceStore({
+    dataDir: folder,
+    hubUrl,
+    edgeId: 'edge-7',
+    token: 'the-token',
+    log,
+    announce: async (record) => {
+      announced.push(record)
+    },
+    limits: { retryMinMs: 30, retryMaxMs: 100 },
+    ...extra,
+  })
+  cleanups.push(() => store.close())
+  await store.start(new AbortController().signal)
+  return { store, announced, logText: text }
+}
+
+const filesIn = async (name: string): Promise<string[]> =>
+  (await readdir(join(folder, 'evidence', name))).sort()
+
+/** A camera that always has the same one clip. */
+function cameraWith(clip: CompressedClip | undefined) {
+  return { camera: cameraConfig('rtsp://camera/1'), clipUpTo: () => clip }
+}
+
+const requestFor = (clip: CompressedClip | undefined, streamMs = 0) => ({
+  evidenceId: randomUUID(),
+  alertId: randomUUID(),
+  atMs: 1_790_000_000_000,
+  camera: cameraWith(clip),
+  streamMs,
+})
+
+async function oneClip(): Promise<CompressedClip> {
+  const { capture, seen } = await captureOf({ gop: 5 })
+  await waitFor('a clip', () => seen.at(-1)?.clip)
+  const { clip } = seen.at(-1)!
+  await capture.close()
+  return clip!
+}
+
+describe('a snapshot', () => {
+  it.each([
+    { name: 'H.264', options: {} },
+    { name: 'H.264 with reordered pictures', options: { bframes: 2 } },
+    { name: 'H.265', options: { codec: 'h265' as const } },
+  ])('is the very picture that was analysed, at full resolution ($name)', async ({ options }) => {
+    const clip = await makeCodedClip(folder, 12)
+    const { seen } = await captureOf({ clip, fps: 10, gop: 12, ...options })
+    // Pictures before the first key frame cannot be had; from then on every one can.
+    const withClips = () => seen.slice(seen.findIndex((each) => each.clip))
+    await waitFor('12 frames', () => withClips().length >= 12 && withClips()[11]!.clip, {
+      seen: () => seen.length,
+    })
+    const chosen = withClips().slice(0, 12)
+    const differences: number[] = []
+    for (const { frame, clip: compressed } of chosen) {
+      const picture = decode(await decodePicture(compressed!))
+      expect([picture.width, picture.height]).toEqual([640, 360])
+      differences.push(Math.abs(picture.data[(150 * 640 + 300) * 4]! - brightnessOf(frame)))
+    }
+    // Neighbouring pictures differ by 20; compression moves a value by a few.
+    expect(Math.max(...differences)).toBeLessThan(8)
+    expect(new Set(chosen.map(({ frame }) => Math.round(brightnessOf(frame) / 20))).size).toBeGreaterThan(4)
+  })
+
+  it('fails with a typed error when the clip is damaged or does not hold the picture', async () => {
+    const clip = await oneClip()
+    const garbage = { ...clip, chunks: [Buffer.alloc(5000, 7)] }
+    await expect(decodePicture(garbage)).rejects.toMatchObject({ code: 'EDGE_SNAPSHOT_FAILED' })
+    await expect(decodePicture({ ...clip, ptsMs: clip.ptsMs + 60_000 })).rejects.toMatchObject({
+      code: 'EDGE_SNAPSHOT_FAILED',
+    })
+  })
+})
+
+describe('EvidenceStore', () => {
+  it('announces a snapshot, uploads it with the edge’s credential and then deletes it here', async () => {
+    const hub = await startHub(() => 204)
+    const { store, announced } = await startStore(hub.url)
+    const request = requestFor(await oneClip())
+    expect(store.requestSnapshot(request)).toBe(true)
+    await waitFor('the upload', () => store.stats().uploaded === 1)
+    const [record] = announced
+    expect(record).toMatchObject({
+      kind: 'evidence',
+      evidenceId: request.evidenceId,
+      alertId: request.alertId,
+      atMs: request.atMs,
+      role: 'snapshot',
+      mime: 'image/jpeg',
+    })
+    const [upload] = hub.uploads
+    expect(upload!.path).toBe(`/api/edge/evidence/${request.evidenceId}`)
+    expect(upload!.headers).toMatchObject({
+      'content-type': 'image/jpeg',
+      'x-patrolhub-sha256': record!.sha256,
+      authorization: `Basic ${Buffer.from('edge-7:the-token').toString('base64')}`,
+    })
+    expect(createHash('sha256').update(upload!.bytes).digest('hex')).toBe(record!.sha256)
+    expect(upload!.bytes).toHaveLength(record!.bytes)
+    expect([await filesIn('content'), await filesIn('pending')]).toEqual([[], []])
+    expect(store.stats().snapshotMsP50).toBeGreaterThan(0)
+  })
+
+  it('decodes a picture once for all alerts of one frame', async () => {
+    const hub = await startHub(() => 204)
+    const { store, announced } = await startStore(hub.url)
+    const clip = await oneClip()
+    for (let index = 0; index < 3; index += 1) store.requestSnapshot(requestFor(clip, 400))
+    await waitFor('three uploads', () => store.stats().uploaded === 3)
+    expect(new Set(announced.map(({ sha256 }) => sha256)).size).toBe(1)
+    expect(new Set(announced.map(({ evidenceId }) => evidenceId)).size).toBe(3)
+    expect(await filesIn('content')).toEqual([])
+  })
+
+  it('keeps trying while the hub is away, refuses it or does not know the evidence yet', async () => {
+    const answers = [503, 404, 400, 204]
+    const hub = await startHub(() => answers.shift()!)
+    hub.stop()
+    const { store } = await startStore(hub.url)
+    store.requestSnapshot(requestFor(await oneClip()))
+    await waitFor('a stored snapshot', () => store.stats().taken === 1)
+    const again = await startHub(() => answers.shift()!, hub.port)
+    await waitFor('the upload', () => store.stats().uploaded === 1)
+    expect(again.uploads).toHaveLength(4)
+    expect(new Set(again.uploads.map(({ bytes }) => bytes.toString('base64'))).size).toBe(1)
+  })
+
+  it('takes up after a crash what was stored but not uploaded, announcing only what was not announced', async () => {
+    const clip = await oneClip()
+    const nobody = 'http://127.0.0.1:1'
+    let isJournalOpen = true
+    const first = await startStore(nobody, {
+      announce: async () => {
+        if (!isJournalOpen) throw new Error('the journal is closed')
+      },
+    })
+    const announcedRequest = requestFor(clip)
+    first.store.requestSnapshot(announcedRequest)
+    const note = async (id: string) =>
+      JSON.parse(await readFile(join(folder, 'evidence', 'pending', `${id}.json`), 'utf8').catch(() => '{}'))
+    await waitFor('the announcement', async () => (await note(announcedRequest.evidenceId)).isAnnounced)
+    isJournalOpen = false
+    const silentRequest = requestFor(clip, 200)
+    first.store.requestSnapshot(silentRequest)
+    await waitFor('the second snapshot', () => first.store.stats().taken === 2)
+    await first.store.close()
+    // What a crash may leave behind: a half-written file and a content that no note names.
+    await writeFile(join(folder, 'evidence', 'pending', 'x.json.part'), '{"rec')
+    await writeFile(join(folder, 'evidence', 'content', 'f'.repeat(64)), 'orphan')
+    const hub = await startHub(() => 204)
+    const second = await startStore(hub.url)
+    await waitFor('both uploads', () => second.store.stats().uploaded === 2)
+    expect(second.announced.map(({ evidenceId }) => evidenceId)).toEqual([silentRequest.evidenceId])
+    expect(hub.uploads.map(({ path }) => path.split('/').at(-1)).sort()).toEqual(
+      [announcedRequest.evidenceId, silentRequest.evidenceId].sort(),
+    )
+    expect([await filesIn('content'), await filesIn('pending')]).toEqual([[], []])
+  })
+
+  it('sets aside what the hub will never take, and goes on with the next', async () => {
+    let count = 0
+    const hub = await startHub(() => (count++ === 0 ? 409 : 204))
+    const { store, logText } = await startStore(hub.url)
+    const clip = await oneClip()
+    const refused = requestFor(clip, 0)
+    store.requestSnapshot(refused)
+    await waitFor('the refusal', () => store.stats().refused === 1)
+    store.requestSnapshot(requestFor(clip, 200))
+    await waitFor('the next upload', () => store.stats().uploaded === 1)
+    expect(await filesIn('refused')).toEqual([`${refused.evidenceId}.json`])
+    expect(logText()).toContain('evidence was set aside')
+  })
+
+  it('sets aside a file that was damaged on disk instead of sending it', async () => {
+    const { store } = await startStore('http://127.0.0.1:1')
+    store.requestSnapshot(requestFor(await oneClip()))
+    await waitFor('a stored snapshot', () => store.stats().taken === 1)
+    await store.close()
+    const [name] = await filesIn('content')
+    await writeFile(join(folder, 'evidence', 'content', name!), 'damaged')
+    const hub = await startHub(() => 204)
+    const second = await startStore(hub.url)
+    await waitFor('the refusal', () => second.store.stats().refused === 1)
+    expect(hub.uploads).toEqual([])
+  })
+
+  it('counts what it drops: pictures that are gone, too many requests, a full disk', async () => {
+    const clip = await oneClip()
+    const hub = await startHub(() => 204)
+    const { store } = await startStore(hub.url, { limits: { queued: 2 } })
+    store.requestSnapshot(requestFor(undefined, 99))
+    await waitFor('the missed picture', () => store.stats().missed === 1)
+    const taken = [0, 1, 2, 3, 4].map((streamMs) => store.requestSnapshot(requestFor(clip, streamMs)))
+    // One is decoded at once, two wait.
+    expect(taken).toEqual([true, true, true, false, false])
+    expect(store.stats().overflow).toBe(2)
+    await waitFor('three snapshots', () => store.stats().taken === 3)
+    await store.close()
+    await rm(join(folder, 'evidence'), { recursive: true })
+    const full = await startStore('http://127.0.0.1:1', { limits: { pendingBytes: 100 } })
+    full.store.requestSnapshot(requestFor(clip, 0))
+    await waitFor('a stored snapshot', () => full.store.stats().taken === 1)
+    expect(full.store.requestSnapshot(requestFor(clip, 1))).toBe(false)
+    expect(full.store.stats().diskFull).toBe(1)
+  })
+})
