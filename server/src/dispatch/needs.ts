@@ -12,6 +12,7 @@ export interface DispatchIncidents {
     move: { incidentId: string; to: IncidentState; actor: Principal; note: string },
   ): Promise<void>
   announce(incidentIds: readonly string[]): Promise<void>
+  isDispatchable(state: IncidentState): boolean
 }
 
 export interface DispatchPhotos {

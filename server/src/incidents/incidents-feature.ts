@@ -6,6 +6,7 @@ import { follow } from './incident-moves.ts'
 import { ALERTS_OF_INCIDENT, incidentRoutes } from './incident-routes.ts'
 import { alertsById, alertsOfIncident, incidentsById } from './incident-store.ts'
 import type { Incidents, IncidentsDeps } from './incidents.ts'
+import { isDispatchable } from './state.ts'
 
 const DONE: DispatchState = 'closed'
 
@@ -36,6 +37,7 @@ export function incidentsFeature(deps: IncidentsDeps): Incidents {
     views: incidentsById,
     alertsOf: (db, incidentId) => alertsOfIncident(db, incidentId, ALERTS_OF_INCIDENT, evidenceOfAlerts),
     follow: (trx, move) => follow(trx, move, now()),
+    isDispatchable,
     snapshotStored: (trx, snapshot) => keepNewestSnapshot(trx, snapshot, now()),
     routes: incidentRoutes({ ...deps, announceToAll }),
   }

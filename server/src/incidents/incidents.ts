@@ -68,6 +68,8 @@ export interface Incidents {
    * transaction; announce afterwards. Throws HUB_CONFLICT if the incident has ended.
    */
   follow(trx: DbOrTransaction, move: Move): Promise<void>
+  /** True if a team may be sent to an incident in this state. */
+  isDispatchable(state: IncidentState): boolean
   /** Keeps the newest snapshot of the alert's incident; answers the incident's id if it changed. */
   snapshotStored(
     trx: DbOrTransaction,

@@ -28,16 +28,6 @@ const MANUAL_MOVES: readonly ManualMove[] = [
 /** States that end an incident: nothing moves it and no alert joins it any more. */
 export const ENDED_STATES = ['closed', 'dismissed'] as const satisfies readonly IncidentState[]
 
-/** States in which a team may be sent: before the work is done. `reported` is accepted by sending somebody. */
-export const DISPATCHABLE_STATES = [
-  'reported',
-  'accepted',
-  'assigned',
-  'acknowledged',
-  'en_route',
-  'on_scene',
-] as const satisfies readonly IncidentState[]
-
 /** How far the work has gone, for moves that follow a dispatch: they only go up. */
 const PROGRESS: Readonly<Record<IncidentState, number>> = {
   reported: 0,
@@ -50,6 +40,11 @@ const PROGRESS: Readonly<Record<IncidentState, number>> = {
   verified: 7,
   closed: 8,
   dismissed: 8,
+}
+
+/** A team may be sent until the work is done. Sending one to a `reported` incident accepts it. */
+export function isDispatchable(state: IncidentState): boolean {
+  return PROGRESS[state] < PROGRESS.handled
 }
 
 export function hasEnded(state: IncidentState): boolean {

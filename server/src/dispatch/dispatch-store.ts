@@ -1,0 +1,139 @@
+/** Reads dispatches as the protocol shows them, and decides who sees which. */
+import type { Dispatch, DispatchState, DispatchStep } from '@patrolhub/protocol'
+import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kysely'
+import { roleMay } from '../access/permissions.ts'
+import type { Principal } from '../access/principal.ts'
+import { inScope } from '../access/scope.ts'
+import type { DbOrTransaction } from '../ports/relational.ts'
+import type { Tables } from '../ports/tables.ts'
+import type { DispatchIncidents, DispatchPhotos } from './needs.ts'
+
+/** A list has no pages: this many, the newest. */
+const MAX_LISTED = 200
+
+/** SQL condition: watchers see the dispatches of their scope, patrollers those of their own teams and no others. */
+export function isVisibleTo(
+  caller: Principal,
+  eb: ExpressionBuilder<Tables, 'dispatch'>,
+): Expression<SqlBool> {
+  if (roleMay(caller.role, 'incident.read')) return inScope(caller, eb.ref('dispatch.region'))
+  if (caller.teamIds.length === 0) return sql<SqlBool>`1 = 0`
+  return eb('dispatch.team_id', 'in', [...caller.teamIds])
+}
+
+export async function listVisible(
+  db: DbOrTransaction,
+  caller: Principal,
+  state: 'open' | 'ended' | 'all',
+): Promise<string[]> {
+  let query = db
+    .selectFrom('dispatch')
+    .select('dispatch_id')
+    .where((eb) => isVisibleTo(caller, eb))
+  if (state !== 'all') query = query.where('state', state === 'open' ? '<>' : '=', 'closed')
+  const rows = await query
+    .orderBy('created_at_ms', 'desc')
+    .orderBy('dispatch_id', 'desc')
+    .limit(MAX_LISTED)
+    .execute()
+  return rows.map((row) => row.dispatch_id)
+}
+
+export interface VisibleDispatch {
+  dispatchId: string
+  incidentId: string
+  region: string
+  state: DispatchState
+}
+
+/** The dispatch if the caller may see it. */
+export async function findVisible(
+  db: DbOrTransaction,
+  caller: Principal,
+  dispatchId: string,
+): Promise<VisibleDispatch | undefined> {
+  const row = await db
+    .selectFrom('dispatch')
+    .select(['dispatch_id', 'incident_id', 'region', 'state'])
+    .where('dispatch_id', '=', dispatchId)
+    .where((eb) => isVisibleTo(caller, eb))
+    .executeTakeFirst()
+  return (
+    row && {
+      dispatchId: row.dispatch_id,
+      incidentId: row.incident_id,
+      region: row.region,
+      state: row.state as DispatchState,
+    }
+  )
+}
+
+export interface ViewDeps {
+  incidents: Pick<DispatchIncidents, 'views'>
+  evidence: Pick<DispatchPhotos, 'ofDispatches'>
+}
+
+/** Dispatches by id in the order of the ids; what does not exist is missing. No scope check: the caller has one. */
+export async function dispatchesById(
+  db: DbOrTransaction,
+  { incidents, evidence }: ViewDeps,
+  dispatchIds: readonly string[],
+): Promise<Dispatch[]> {
+  if (dispatchIds.length === 0) return []
+  const ids = [...new Set(dispatchIds)]
+  const rows = await db
+    .selectFrom('dispatch')
+    .innerJoin('team', 'team.team_id', 'dispatch.team_id')
+    .selectAll('dispatch')
+    .select('team.name as team_name')
+    .where('dispatch.dispatch_id', 'in', ids)
+    .execute()
+  const [steps, photos, incidentViews] = await Promise.all([
+    stepsBy(db, ids),
+    evidence.ofDispatches(db, ids),
+    incidents.views(
+      db,
+      rows.map((row) => row.incident_id),
+    ),
+  ])
+  const views = new Map<string, Dispatch>()
+  for (const row of rows) {
+    const incident = incidentViews.get(row.incident_id)
+    if (!incident) continue
+    views.set(row.dispatch_id, {
+      dispatchId: row.dispatch_id,
+      incident,
+      teamId: row.team_id,
+      teamName: row.team_name,
+      state: row.state as DispatchState,
+      instruction: row.instruction,
+      createdAtMs: row.created_at_ms,
+      acknowledgeByMs: row.acknowledge_by_ms,
+      arriveByMs: row.arrive_by_ms,
+      steps: steps.get(row.dispatch_id) ?? [],
+      photos: photos.get(row.dispatch_id) ?? [],
+    })
+  }
+  return ids.flatMap((id) => views.get(id) ?? [])
+}
+
+async function stepsBy(db: DbOrTransaction, ids: readonly string[]): Promise<Map<string, DispatchStep[]>> {
+  const rows = await db
+    .selectFrom('dispatch_step')
+    .selectAll()
+    .where('dispatch_id', 'in', [...ids])
+    .orderBy('id')
+    .execute()
+  const groups = Map.groupBy(rows, (row) => row.dispatch_id)
+  return new Map(
+    [...groups].map(([id, group]) => [
+      id,
+      group.map((row) => ({
+        atMs: row.at_ms,
+        state: row.state as DispatchState,
+        actorName: row.actor_name,
+        note: row.note,
+      })),
+    ]),
+  )
+}
