@@ -2,15 +2,18 @@
  * Owns one worker thread with a detection model. A thread that ends unasked is started again, later each time it ends
  * without having analysed anything; the frame it held is reported as failed.
  */
+import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
 import { EdgeError } from '../errors.ts'
 import type { Detection } from './detection.ts'
-import type { AnalyseRequest, DetectionWorkerData, WorkerReply } from './worker-messages.ts'
+import type { AnalyseRequest, DetectionWorkerData, WorkerReply, WorkerRequest } from './worker-messages.ts'
 
 const WORKER_FILE = new URL('./detection-worker.ts', import.meta.url)
 const RESTART_FIRST_MS = 250
 const RESTART_LONGEST_MS = 30_000
+/** Far longer than a model takes to load or run. */
+const CLOSE_DEADLINE_MS = 10_000
 
 export type AnalyseOutcome =
   | { ok: true; detections: Detection[]; inferenceMs: number; pixels: Uint8Array<ArrayBuffer> }
@@ -33,6 +36,7 @@ export class DetectionThread {
   #started = Promise.withResolvers<void>()
   #answer: ((outcome: AnalyseOutcome) => void) | undefined
   #endsSinceSuccess = 0
+  #closing: Promise<void> | undefined
   #restartTimer: NodeJS.Timeout | undefined
 
   constructor(options: DetectionThreadOptions) {
@@ -59,11 +63,22 @@ export class DetectionThread {
     return promise
   }
 
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return
+  /** Waits for the inference that runs, at most CLOSE_DEADLINE_MS. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end()
+    return this.#closing
+  }
+
+  async #end(): Promise<void> {
     this.#state = 'closed'
     clearTimeout(this.#restartTimer)
-    await this.#worker?.terminate()
+    const worker = this.#worker
+    if (!worker) return
+    const hasEnded = once(worker, 'exit')
+    worker.postMessage({ kind: 'close' } satisfies WorkerRequest)
+    const deadline = setTimeout(() => void worker.terminate(), CLOSE_DEADLINE_MS)
+    await hasEnded
+    clearTimeout(deadline)
   }
 
   #spawn(): void {

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { EdgeError } from '../errors.ts'
 import { DetectionSession } from './detection-session.ts'
-import type { AnalyseRequest, DetectionWorkerData, WorkerReply } from './worker-messages.ts'
+import type { AnalyseRequest, DetectionWorkerData, WorkerReply, WorkerRequest } from './worker-messages.ts'
 
 const port = parentPort!
 
@@ -22,7 +22,12 @@ async function analyse(session: DetectionSession, request: AnalyseRequest): Prom
 
 try {
   const session = await DetectionSession.open(workerData as DetectionWorkerData)
-  port.on('message', (request: AnalyseRequest) => void analyse(session, request))
+  let analysing: Promise<void> = Promise.resolve()
+  port.on('message', (request: WorkerRequest) => {
+    if (request.kind === 'analyse') analysing = analyse(session, request)
+    // Without its port the thread has nothing to wait for, and ends.
+    else void analysing.then(() => session.close()).finally(() => port.close())
+  })
   reply({ kind: 'ready' })
 } catch (error) {
   if (!(error instanceof EdgeError)) throw error

@@ -126,7 +126,7 @@ export class DetectorPool implements Detector {
     return { ...rest, inferenceMsP50: inferenceTimes.median() }
   }
 
-  /** Frames that wait or are being analysed are answered with `undefined`. */
+  /** Frames that wait are answered with `undefined`; those being analysed are finished. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true
     for (const { resolve } of this.#waiting.values()) resolve(undefined)
@@ -160,6 +160,7 @@ export class DetectorPool implements Detector {
     const pixels = transferable(frame.data)
     frame.data = new Uint8Array(0)
     const outcome: AnalyseOutcome = await thread.analyse({
+      kind: 'analyse',
       cameraId,
       pixels,
       pictureWidthPx,

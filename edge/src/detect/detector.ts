@@ -29,5 +29,9 @@ export interface Detector {
   submit(frame: Frame): Promise<Detection[] | undefined>
   /** Counts since the start for one camera; zeros for a camera never seen. */
   stats(cameraId: string): DetectorStats
+  /**
+   * Has to be awaited before the process exits: leaving while a model runs in a thread aborts the process (SIGABRT),
+   * since onnxruntime-node then returns into an environment that is gone.
+   */
   close(): Promise<void>
 }

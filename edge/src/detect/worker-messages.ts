@@ -6,11 +6,18 @@ import type { DetectionSettings } from './detection-session.ts'
 export type DetectionWorkerData = DetectionSettings
 
 export interface AnalyseRequest {
+  kind: 'analyse'
   cameraId: string
   pixels: Uint8Array<ArrayBuffer>
   pictureWidthPx: number
   pictureHeightPx: number
 }
+
+/**
+ * `close` ends the thread after the inference that runs. It has to be asked: a thread that is terminated while native
+ * code runs in it takes the whole process with it (onnxruntime-node throws into an environment that is gone).
+ */
+export type WorkerRequest = AnalyseRequest | { kind: 'close' }
 
 /** A worker says `ready` or `refused` once; then it answers each request with `analysed` or `failed`. */
 export type WorkerReply =
