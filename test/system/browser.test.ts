@@ -1,0 +1,158 @@
+/// <reference lib="dom" />
+/**
+ * The whole way in real Chromium: a camera over RTSP raises an alert, the operator watches live, sends a team, the
+ * patroller closes the dispatch on a phone-sized page, and the operator sees it closed.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Demo, startDemo } from '../../scripts/demo/stack.ts'
+import { collectProblems, launchChromium } from '../support/browser.ts'
+
+const dataDir = mkdtempSync(join(tmpdir(), 'patrolhub-browser-'))
+const PHONE = { width: 390, height: 844 }
+let demo: Demo
+let browser: Browser
+
+beforeAll(async () => {
+  demo = await startDemo({ dataDir: join(dataDir, 'demo'), maxCameras: 2 })
+  browser = await launchChromium()
+}, 120_000)
+
+afterAll(async () => {
+  await browser?.close()
+  await demo?.close()
+  rmSync(dataDir, { recursive: true, force: true })
+}, 60_000)
+
+/** Opens the dashboard, signs in with the one-time password and replaces it. */
+async function signIn(
+  context: BrowserContext,
+  person: { username: string; password: string },
+): Promise<Page> {
+  const page = await context.newPage()
+  await page.goto(demo.baseUrl)
+  await page.getByLabel('User name').fill(person.username)
+  await page.getByLabel('Password').fill(person.password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  const chosen = `chosen by ${person.username} 2026`
+  await page.getByLabel('One-time password').fill(person.password)
+  await page.getByLabel('New password', { exact: true }).fill(chosen)
+  await page.getByLabel('New password, again').fill(chosen)
+  await page.getByRole('button', { name: 'Set password' }).click()
+  return page
+}
+
+/** Small copies of the video's picture as numbers, `count` of them, 400 ms apart. */
+function pictures(page: Page, count: number): Promise<number[][]> {
+  return page.evaluate(async (wanted) => {
+    const video = document.querySelector('video')!
+    const canvas = document.createElement('canvas')
+    canvas.width = 64
+    canvas.height = 48
+    const context = canvas.getContext('2d', { willReadFrequently: true })!
+    const taken: number[][] = []
+    for (let index = 0; index < wanted; index += 1) {
+      context.drawImage(video, 0, 0, 64, 48)
+      taken.push([...context.getImageData(0, 0, 64, 48).data])
+      await new Promise((resolve) => setTimeout(resolve, 400))
+    }
+    return taken
+  }, count)
+}
+
+/** Share of the pixels that differ visibly. */
+function difference(a: number[], b: number[]): number {
+  let changed = 0
+  for (let index = 0; index < a.length; index += 4) {
+    const change = Math.abs(a[index]! - b[index]!) + Math.abs(a[index + 1]! - b[index + 1]!)
+    if (change > 24) changed += 1
+  }
+  return changed / (a.length / 4)
+}
+
+describe('the dashboard on the running system', () => {
+  it('shows an alert of the RTSP camera, moving live video, and a dispatch from sending to closing', async () => {
+    const desk = await browser.newContext({ locale: 'en-GB', viewport: { width: 1600, height: 900 } })
+    const phone = await browser.newContext({
+      locale: 'en-GB',
+      viewport: PHONE,
+      isMobile: true,
+      hasTouch: true,
+    })
+    const operator = await signIn(desk, demo.people.operator)
+    const problems = collectProblems(operator)
+    const patroller = await signIn(phone, demo.people.patroller)
+    await patroller.getByRole('heading', { name: 'My dispatches' }).waitFor()
+
+    // An alert of a camera arrives by itself, with its picture.
+    const alert = operator.getByRole('link', { name: /Intrusion/ }).first()
+    await alert.waitFor({ timeout: 60_000 })
+    await alert.click()
+    await operator.getByRole('button', { name: 'Accept' }).click()
+    const snapshot = operator.getByRole('img', { name: /Snapshot of/ }).first()
+    await snapshot.waitFor({ timeout: 30_000 })
+
+    // Live video under a grant: the picture moves.
+    await operator.getByRole('button', { name: 'Ask for live video' }).click()
+    await operator.getByLabel('Note').fill('Who is in the zone?')
+    await operator.getByRole('button', { name: 'Request' }).click()
+    await operator.waitForFunction(
+      () => (document.querySelector('video')?.currentTime ?? 0) > 0.5,
+      undefined,
+      {
+        timeout: 30_000,
+      },
+    )
+    const taken = await pictures(operator, 6)
+    const movements = taken.slice(1).map((picture, index) => difference(taken[index]!, picture))
+    const brightness = taken[0]!.reduce((sum, value) => sum + value, 0) / taken[0]!.length
+    expect(brightness, 'a picture, not black').toBeGreaterThan(80)
+    expect(movements.filter((share) => share > 0.001).length, `movement ${movements}`).toBeGreaterThanOrEqual(
+      3,
+    )
+
+    // A team is sent; the phone shows it at once.
+    await operator.getByRole('button', { name: 'Dispatch team' }).click()
+    await operator.getByLabel('Instruction').fill('Please look behind the gate.')
+    await operator.getByRole('button', { name: 'Send dispatch' }).click()
+    const received = patroller.getByRole('link', { name: /Intrusion/ }).first()
+    await received.waitFor({ timeout: 10_000 })
+    await received.click()
+    await patroller.getByText('Please look behind the gate.').waitFor()
+    const steps = [
+      ['Acknowledge', 'Acknowledged'],
+      ['On the way', 'On the way'],
+      ['Arrived', 'On scene'],
+    ] as const
+    const timeline = operator.getByRole('region', { name: 'Timeline' })
+    for (const [button, state] of steps) {
+      await patroller.getByRole('button', { name: button }).click()
+      await timeline.getByText(state).first().waitFor({ timeout: 10_000 })
+    }
+    await patroller.getByLabel('What did you find and do?').fill('Gate was open; closed it, nobody there.')
+    await patroller.getByLabel('Add photo').setInputFiles({
+      name: 'gate.png',
+      mimeType: 'image/png',
+      buffer: await patroller.screenshot(),
+    })
+    await patroller.getByRole('img', { name: 'Photo 1' }).waitFor()
+    await patroller.getByRole('button', { name: 'Close dispatch' }).click()
+    await patroller.getByText('This dispatch is closed. Thank you.').waitFor({ timeout: 15_000 })
+
+    // The operator sees it, with note and photo, verifies and closes.
+    await operator.getByText('Gate was open; closed it, nobody there.').first().waitFor({ timeout: 10_000 })
+    await operator.getByRole('img', { name: /Photo 1 by/ }).waitFor({ timeout: 10_000 })
+    await operator.getByRole('button', { name: 'Verify' }).first().click()
+    const dialog = operator.getByRole('dialog')
+    await dialog.getByRole('button', { name: 'Verify' }).click()
+    await operator.getByRole('button', { name: 'Close incident' }).click()
+    await timeline.getByText('Closed').first().waitFor({ timeout: 10_000 })
+
+    expect(problems, 'the page complained').toEqual([])
+    await desk.close()
+    await phone.close()
+  }, 180_000)
+})
