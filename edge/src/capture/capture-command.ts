@@ -78,7 +78,13 @@ export function captureCommand(options: CaptureCommandOptions): FfmpegCommand {
   if (options.container === 'none') return command
   command
     .output(`unix:${options.socketPath}`)
-    .outputOptions(['-map 0:v:0', '-c copy', '-avoid_negative_ts disabled', '-flush_packets 1'])
+    .outputOptions([
+      '-map 0:v:0',
+      '-map_metadata -1',
+      '-c copy',
+      '-avoid_negative_ts disabled',
+      '-flush_packets 1',
+    ])
     .format(options.container)
   if (options.container === 'flv') return command.outputOptions(['-flvflags no_duration_filesize'])
   // The times of the pictures unchanged, and what a decoder needs in front of every key frame.

@@ -50,6 +50,11 @@ export class FlvFeed {
     return this.#unavailable
   }
 
+  /** True while a key frame is held, so that a new sink gets a picture at once. */
+  get hasPicture(): boolean {
+    return this.#cache.current.length > 0
+  }
+
   get subscribers(): number {
     return this.#subscribers.size
   }
@@ -132,10 +137,16 @@ export class FlvFeed {
 
   #headers(timestampMs: number): Buffer[] {
     const tags = [this.#metadata, this.#sequenceHeader].filter((tag) => tag !== undefined)
-    return [encodeFlvHeader(), ...tags.map((tag) => encodeFlvTag(tag.kind, timestampMs, tag.payload).bytes)]
+    return [
+      encodeFlvHeader(),
+      ...tags.map(({ kind, payload }) => {
+        // Metadata at any other time than 0 is taken for subtitles by ffmpeg.
+        return encodeFlvTag(kind, kind === 'script' ? 0 : timestampMs, payload).bytes
+      }),
+    ]
   }
 
-  /** Headers carry the time of the first picture, so that a player sees no jump from zero. */
+  /** The sequence header carries the time of the first picture, so that a player sees no jump from zero. */
   #begin(subscriber: Subscriber): void {
     const units = this.#cache.current
     const first = units[0]!.bytes

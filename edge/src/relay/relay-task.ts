@@ -1,6 +1,6 @@
 /** One camera's way to the hub, from the command that starts it to its end. */
 import type { Logger } from 'pino'
-import { Backoff } from '../backoff.ts'
+import { Backoff, pause } from '../backoff.ts'
 import type { FlvFeed } from '../capture/flv-feed.ts'
 import { type HubAccess, hubRequest } from '../hub-http.ts'
 
@@ -19,6 +19,7 @@ export interface RelayTaskOptions {
 const MAX_TIMER_MS = 2 ** 31 - 1
 /** A connection that lived for this long was a good one: the next pause is short again. */
 const GOOD_AFTER_MS = 5000
+const PICTURE_POLL_MS = 100
 
 export class RelayTask {
   readonly ended: Promise<void>
@@ -73,6 +74,11 @@ export class RelayTask {
     const backoff = new Backoff({ minMs: retryMinMs, maxMs: retryMaxMs })
     let isFirst = true
     while (!signal.aborted) {
+      if (!this.#options.feed.hasPicture) {
+        // The camera is away: the hub is told nothing until there is something to see.
+        await pause(PICTURE_POLL_MS, signal)
+        continue
+      }
       const startedMs = performance.now()
       if (isFirst) log.info({ path: this.#options.publishPath }, 'relay started')
       isFirst = false
