@@ -63,6 +63,18 @@ export interface EdgeConfig {
   readonly sensors: readonly SensorConfig[]
 }
 
+/** What an edge takes from its environment: where models lie on this machine. */
+export interface EdgeEnvironment {
+  /** PATROLHUB_MODELS */
+  modelsPath: string | undefined
+  /** PATROLHUB_CACHE */
+  cachePath: string | undefined
+}
+
+export function edgeEnvironment(variables: NodeJS.ProcessEnv = process.env): EdgeEnvironment {
+  return { modelsPath: variables.PATROLHUB_MODELS, cachePath: variables.PATROLHUB_CACHE }
+}
+
 /**
  * Reads and checks a configuration file.
  * @throws EdgeError EDGE_CONFIG with every problem in `details`.
@@ -155,6 +167,10 @@ function wrong(file: string, problems: string[]): EdgeError {
 /** What the schema cannot say: regions inside the edge's, ids once, devices that exist. */
 function crossProblems(settings: EdgeFile): string[] {
   const problems: string[] = []
+  const { inputWidthPx, inputHeightPx } = settings.detector ?? {}
+  if ((inputWidthPx === undefined) !== (inputHeightPx === undefined)) {
+    problems.push('detector: inputWidthPx and inputHeightPx are set together or not at all')
+  }
   const seen = new Map<string, string>()
   const groups = [
     { key: 'cameras', idKey: 'cameraId', items: settings.cameras },

@@ -43,7 +43,7 @@ describe('the configuration of an edge', () => {
     const config = parse(MINIMAL)
     expect(config).toMatchObject({
       dataDir: join(folder, 'var/edge'),
-      detector: { model: 'auto', scoreThreshold: 0.4 },
+      detector: { model: 'auto', modelFolders: [] },
       intake: { port: 1883, devices: [] },
       healthSeconds: 60,
       cameras: [],

@@ -143,6 +143,11 @@ export const SensorConfig = Type.Object(
     ...place,
     quantity: described(Quantity, { description: 'what is measured, e.g. water_level, smoke, gas' }),
     unit: Type.String({ maxLength: 16, description: 'unit of the readings' }),
+    resolution: Type.Number({
+      minimum: 0,
+      default: 0,
+      description: 'the smallest change that means anything, in `unit`; smaller ones never raise an alert',
+    }),
     rule: described(SignalRuleConfig, { description: 'when a reading raises an alert' }),
   },
   strict,
@@ -242,12 +247,13 @@ export const EdgeFile = Type.Object(
             description: "model input; the model's own unless set",
           }),
         ),
-        scoreThreshold: Type.Number({
-          minimum: 0.01,
-          maximum: 0.99,
-          default: 0.4,
-          description: 'objects below this score are ignored',
-        }),
+        scoreThreshold: Type.Optional(
+          Type.Number({
+            minimum: 0.01,
+            maximum: 0.99,
+            description: "objects below this score are ignored; the decoder's own threshold unless set",
+          }),
+        ),
         modelFolders: Type.Array(Type.String({ minLength: 1, maxLength: 1000 }), {
           maxItems: 16,
           default: [],

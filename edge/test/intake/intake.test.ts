@@ -35,6 +35,7 @@ const sensor: SensorConfig = {
   region: '410502003',
   quantity: 'water_level',
   unit: 'm',
+  resolution: 0,
   rule,
 }
 const PASSAGE = JSON.stringify({ LaneNo: '1', PassTime: '20261001120000', PlateNo: '豫E12345' })

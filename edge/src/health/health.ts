@@ -1,0 +1,75 @@
+/** Writes the state of this box and its cameras to the journal at an interval. */
+import type { CameraHealth, HealthRecord } from '@patrolhub/protocol'
+import type { Logger } from 'pino'
+
+export interface HealthOptions {
+  everySeconds: number
+  cameras: () => CameraHealth[]
+  journalRecords: () => number
+  refusedMessages: () => number
+  /** Resolves when the record is durable. */
+  append: (record: HealthRecord) => Promise<unknown>
+  log: Logger
+}
+
+export class Health {
+  readonly #options: HealthOptions
+  readonly #startedMs = performance.now()
+  #timer: NodeJS.Timeout | undefined
+  #lastCpuMicros = 0
+  #lastAtMs = performance.now()
+  #isWriting = false
+
+  constructor(options: HealthOptions) {
+    this.#options = options
+  }
+
+  /** Writes the first record at once. */
+  start(): void {
+    this.#lastCpuMicros = cpuMicros()
+    this.#lastAtMs = performance.now()
+    this.#timer = setInterval(() => this.#write(), this.#options.everySeconds * 1000)
+    this.#write()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** What is true now; `cpuPercent` is of one core, of this process without ffmpeg, since the last call. */
+  record(): HealthRecord {
+    const nowMs = performance.now()
+    const micros = cpuMicros()
+    const elapsedMs = nowMs - this.#lastAtMs
+    const cpuPercent = elapsedMs > 0 ? (micros - this.#lastCpuMicros) / 10 / elapsedMs : 0
+    this.#lastCpuMicros = micros
+    this.#lastAtMs = nowMs
+    return {
+      kind: 'health',
+      atMs: Date.now(),
+      uptimeSeconds: Math.round((nowMs - this.#startedMs) / 1000),
+      cpuPercent: Math.max(0, Math.round(cpuPercent * 10) / 10),
+      memoryMb: Math.round(process.memoryUsage.rss() / 1024 ** 2),
+      journalRecords: this.#options.journalRecords(),
+      refusedMessages: this.#options.refusedMessages(),
+      cameras: this.#options.cameras(),
+    }
+  }
+
+  #write(): void {
+    // One at a time: while the disk does not answer, more of the same would only wait.
+    if (this.#isWriting) return
+    this.#isWriting = true
+    this.#options
+      .append(this.record())
+      .catch((err: unknown) => this.#options.log.error({ err }, 'a health record could not be kept'))
+      .finally(() => {
+        this.#isWriting = false
+      })
+  }
+}
+
+function cpuMicros(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}

@@ -1,0 +1,124 @@
+/** Starts one edge: `node edge/src/main.ts --config FILE`. */
+import { parseArgs } from 'node:util'
+import { EdgeApp } from './app.ts'
+import { describeConfig, type EdgeConfig, edgeEnvironment, loadEdgeConfig } from './config.ts'
+import { EdgeError } from './errors.ts'
+import { createLog } from './log.ts'
+
+const CLOSE_DEADLINE_MS = 10_000
+
+const USAGE = `usage: npm run edge -- --config FILE
+
+  --config FILE   the configuration of this edge (YAML; edge/edge.example.yaml shows one)
+  --check         only check the configuration
+  --help          this text
+
+environment
+  PATROLHUB_MODELS   folders that are searched for models first, separated like PATH
+  PATROLHUB_CACHE    folder for models that were fetched or made (default: .cache in the repository)
+
+settings of the file`
+
+function help(): string {
+  const rows = describeConfig().map(({ path, description, unit, isRequired, default: fallback }) => {
+    const about = isRequired ? 'required' : fallback === '' ? '' : `default ${fallback}`
+    const details = [unit, about].filter((text) => text !== '').join(', ')
+    return `  ${path}\n      ${description}${details ? ` (${details})` : ''}`
+  })
+  return `${USAGE}\n${rows.join('\n')}\n`
+}
+
+/** For people, on stderr; the exit code says the rest. */
+function explain(error: unknown): void {
+  if (!(error instanceof EdgeError)) throw error
+  process.stderr.write(`${error.code}: ${error.message}\n`)
+  for (const detail of error.details) process.stderr.write(`  ${detail}\n`)
+}
+
+async function run(config: EdgeConfig): Promise<void> {
+  const log = createLog({ level: config.logLevel, edgeId: config.edgeId })
+  const app = new EdgeApp({
+    config,
+    environment: edgeEnvironment(),
+    log,
+    onFailure: (err) => {
+      log.fatal({ err }, 'the edge cannot go on')
+      void stop(1)
+    },
+  })
+  let isStopping = false
+  const stop = async (exitCode: number) => {
+    if (isStopping) process.exit(exitCode || 130)
+    isStopping = true
+    process.exitCode = exitCode
+    const deadline = setTimeout(() => {
+      log.error({ deadlineMs: CLOSE_DEADLINE_MS }, 'not everything could be closed in time')
+      process.exit(1)
+    }, CLOSE_DEADLINE_MS)
+    await app.close()
+    clearTimeout(deadline)
+    log.info('edge stopped')
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      log.info({ signal }, 'stopping')
+      void stop(0)
+    })
+  }
+  try {
+    await app.start()
+  } catch (error) {
+    if (isStopping) return
+    explain(error)
+    process.exitCode = 1
+    return
+  }
+  log.info(
+    {
+      region: config.region,
+      intakePort: app.intakePort,
+      cameras: config.cameras.length,
+      dataDir: config.dataDir,
+    },
+    'edge started',
+  )
+}
+
+async function main(): Promise<void> {
+  let options: { config?: string; check: boolean; help: boolean }
+  try {
+    const flag = { type: 'boolean', default: false } as const
+    options = parseArgs({ options: { config: { type: 'string' }, check: flag, help: flag } }).values
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${USAGE.split('\n\nenv')[0]}\n`)
+    process.exitCode = 2
+    return
+  }
+  if (options.help) {
+    process.stdout.write(help())
+    return
+  }
+  if (options.config === undefined) {
+    process.stderr.write(`--config FILE is missing\n\n${USAGE.split('\n\nenv')[0]}\n`)
+    process.exitCode = 2
+    return
+  }
+  let config: EdgeConfig
+  try {
+    config = loadEdgeConfig(options.config)
+  } catch (error) {
+    explain(error)
+    process.exitCode = 1
+    return
+  }
+  if (options.check) {
+    const { cameras, checkpoints, sensors } = config
+    process.stdout.write(
+      `${options.config} is right: ${cameras.length} camera(s), ${checkpoints.length} checkpoint(s), ${sensors.length} sensor(s)\n`,
+    )
+    return
+  }
+  await run(config)
+}
+
+await main()
