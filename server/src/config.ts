@@ -81,6 +81,9 @@ export const HubSettings = Type.Object(
       unit: 'seconds',
       description: 'An alert of the same device and rule within this time joins the open incident.',
     }),
+    metricsToken: Type.Optional(
+      text('If given, GET /metrics asks for it as a bearer token.', { secret: true }),
+    ),
     mqttMaxConnections: Type.Integer({
       minimum: 1,
       maximum: 100_000,

@@ -10,6 +10,10 @@ interface ErrorKind {
 }
 
 export const HUB_ERRORS = {
+  HUB_AUDIT_BROKEN: {
+    status: 0,
+    help: 'The record of who did what has been changed or cut; the message names the first entry that does not fit.',
+  },
   HUB_BAD_CREDENTIALS: { status: 401, help: 'User name or password is wrong, or the account is disabled.' },
   HUB_BAD_REQUEST: { status: 400, help: 'The request does not fit its schema; `details` names each place.' },
   HUB_CONFIG: { status: 0, help: 'A setting is unknown or wrong; every problem is listed with its place.' },
@@ -29,6 +33,7 @@ export const HUB_ERRORS = {
     status: 0,
     help: 'A newer version of the hub has written this database: start that version, or restore an older backup.',
   },
+  HUB_DATA_DIR: { status: 0, help: 'The data folder cannot be made or written; the message says why.' },
   HUB_EVIDENCE_DAMAGED: {
     status: 500,
     help: 'The stored file no longer has the content that was recorded: look at the disk, restore it from a backup.',
@@ -46,7 +51,21 @@ export const HUB_ERRORS = {
     help: 'The content is larger than the size that the message names.',
   },
   HUB_FORBIDDEN: { status: 403, help: 'The role does not have the permission that this needs.' },
+  HUB_GRANT_ENDED: {
+    status: 403,
+    help: 'The grant has expired or was revoked or refused: ask for a new one.',
+  },
+  HUB_GRANT_PENDING: { status: 409, help: 'The grant waits for a second person to approve it.' },
+  HUB_GRANT_POLICY: {
+    status: 422,
+    help: 'The policy for this camera asks for more than the request gives; `details` names it.',
+  },
   HUB_INTERNAL: { status: 500, help: 'A fault of the hub; the log has it under the request id.' },
+  HUB_LOCKED: { status: 0, help: 'Another hub runs on this data folder: stop it or choose another folder.' },
+  HUB_MEDIA: {
+    status: 503,
+    help: 'The media server inside the hub does not run; it is started again by itself. The log says why.',
+  },
   HUB_MUST_CHANGE_PASSWORD: { status: 403, help: 'The one-time password has to be replaced first.' },
   HUB_NOT_FOUND: { status: 404, help: 'There is no such thing, or it lies outside the scope of the caller.' },
   HUB_NOT_SIGNED_IN: { status: 401, help: 'No session, or it has ended: sign in.' },
@@ -55,11 +74,26 @@ export const HUB_ERRORS = {
     help: 'The region named in the request lies outside the scope of the caller.',
   },
   HUB_PORT: { status: 0, help: 'A port cannot be used; the message names the setting that moves it.' },
+  HUB_STREAM_BUSY: { status: 409, help: 'The camera is being published over another connection already.' },
+  HUB_STREAM_FORMAT: {
+    status: 415,
+    help: 'What is published is not FLV; the message says what is wrong and where.',
+  },
+  HUB_STREAM_FULL: { status: 503, help: 'As many players are open as the hub or the user may have.' },
+  HUB_STREAM_NONE: {
+    status: 503,
+    help: 'No picture came from the edge in time: it is offline, or the camera is.',
+  },
+  HUB_STREAM_NOT_WANTED: {
+    status: 409,
+    help: 'Nobody watches this camera (any more): the edge stops publishing.',
+  },
   HUB_TIMESERIES: {
     status: 0,
     help: 'The time-series store cannot be opened; the message says which file or address and why.',
   },
   HUB_TOO_MANY_REQUESTS: { status: 429, help: 'Too many attempts; wait for the time that the answer names.' },
+  HUB_USAGE: { status: 0, help: 'The command line is wrong; `--help` lists the commands.' },
 } as const satisfies Record<string, ErrorKind>
 
 export type HubErrorCode = keyof typeof HUB_ERRORS

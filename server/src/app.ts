@@ -1,0 +1,231 @@
+/**
+ * The hub, put together: stores, features, broker and HTTP server, in the order in which they start. This file is the
+ * table of contents; features know each other only by what is handed to them here.
+ */
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { sql } from 'kysely'
+import type { Logger } from 'pino'
+import type { Access } from './access/access.ts'
+import { accessFeature } from './access/access-feature.ts'
+import { startAedes } from './adapters/broker/aedes.ts'
+import { openSqlite } from './adapters/relational/sqlite.ts'
+import { openDuckdb } from './adapters/timeseries/duckdb.ts'
+import { openInfluxdb } from './adapters/timeseries/influxdb.ts'
+import { analyticsFeature } from './analytics/analytics.ts'
+import { auditFeature } from './audit/audit-feature.ts'
+import type { HubConfig } from './config.ts'
+import { type DataFolder, lockDataFolder } from './data-folder.ts'
+import { devicesFeature } from './devices/devices.ts'
+import type { Dispatches } from './dispatch/dispatch.ts'
+import { dispatchFeature } from './dispatch/dispatch-feature.ts'
+import { HubError } from './errors.ts'
+import type { EvidenceService } from './evidence/evidence.ts'
+import { evidenceFeature } from './evidence/evidence-feature.ts'
+import { createHttpServer, readTls, serveDashboard } from './http.ts'
+import type { Incidents } from './incidents/incidents.ts'
+import { incidentsFeature } from './incidents/incidents-feature.ts'
+import { ingestFeature } from './ingest/ingest.ts'
+import { createMetrics, observe } from './metrics.ts'
+import type { Broker } from './ports/broker.ts'
+import type { Relational } from './ports/relational.ts'
+import type { TimeSeries } from './ports/timeseries.ts'
+import { pushFeature } from './push/push-feature.ts'
+
+export interface Hub {
+  httpPort: number
+  mqttPort: number
+  /** Of the administrator made by this start; `undefined` on every later one. */
+  oneTimePassword: string | undefined
+  close(): Promise<void>
+}
+
+export interface HubApp {
+  app: FastifyInstance
+  access: Access
+  /** Opens the ports. */
+  start(): Promise<Hub>
+  /** Gives everything back in the reverse order of its taking; once. */
+  close(): Promise<void>
+}
+
+const MEBIBYTE = 1024 * 1024
+
+/** Opens the stores and puts the features together; nothing listens yet. */
+export async function composeHub(config: HubConfig, log: Logger): Promise<HubApp> {
+  const stack = new AsyncDisposableStack()
+  try {
+    return await compose(config, log, stack)
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableStack): Promise<HubApp> {
+  const folder = stack.adopt(lockDataFolder(config.dataDir), (locked) => locked.release())
+  const relational = stack.adopt(await openRelational(folder, log), (store) => store.close())
+  const timeseries = stack.adopt(await openTimeSeries(config, folder, log), (store) => store.close())
+  const metrics = createMetrics()
+
+  // The broker starts last, when everybody it delivers to is there.
+  let broker: Broker | undefined
+  const publish = async (topic: string, payload: string) => broker?.publish(topic, payload)
+
+  const audit = auditFeature({ config, relational })
+  const access = accessFeature({ config, relational, audit, log })
+  const push = pushFeature({ config, access, log })
+  // These three call each other; each reaches the others only after all are made.
+  const incidents: Incidents = incidentsFeature({
+    config,
+    relational,
+    audit,
+    push,
+    evidenceOfAlerts: (db, alertIds) => evidence.ofAlerts(db, alertIds),
+    dispatchesOf: (incidentId) => dispatches.ofIncident(incidentId),
+    recallDispatches: (trx, recall) => dispatches.recall(trx, recall),
+    announceDispatches: (dispatchIds) => dispatches.announce(dispatchIds),
+  })
+  const evidence: EvidenceService = evidenceFeature({
+    config,
+    relational,
+    audit,
+    push,
+    log,
+    snapshotStored: (trx, snapshot) => incidents.snapshotStored(trx, snapshot),
+    announceIncidents: (incidentIds) => incidents.announce(incidentIds),
+  })
+  const dispatches: Dispatches = dispatchFeature({ relational, audit, push, access, incidents, evidence })
+  const devices = devicesFeature({ relational, push, audit, log })
+  const ingest = ingestFeature({
+    relational,
+    timeseries,
+    metrics,
+    log,
+    maxWaitingBytes: config.ingestMaxWaitingMb * MEBIBYTE,
+    publish,
+    ownerOf: (deviceId) => devices.ownerOf(deviceId),
+    registerDevices: (trx, edge, hello, atMs) => devices.register(trx, edge, hello, atMs),
+    announceDevices: (change) => devices.announce(change),
+    noteState: (edgeId, state, atMs) => devices.noteState(edgeId, state, atMs),
+    noteHealth: (trx, edge, record) => devices.noteHealth(trx, edge, record),
+    correlate: (trx, alert) => incidents.correlate(trx, alert),
+    announceAlerts: (alertIds) => incidents.announceAlerts(alertIds),
+    recordEvidence: (trx, record, edge) => evidence.recordEvidence(trx, record, edge),
+    announceEvidence: (evidenceIds) => evidence.announce(evidenceIds),
+  })
+  const analytics = analyticsFeature({
+    relational,
+    timeseries,
+    findDevice: (deviceId) => devices.find(deviceId),
+  })
+
+  observe(metrics, 'sockets', 'Screens connected now.', () => push.stats().connected)
+
+  const app = await createHttpServer(
+    {
+      config,
+      metrics,
+      log,
+      checks: {
+        relational: async () => {
+          await sql`select 1`.execute(relational.read)
+        },
+        timeseries: () => timeseries.ping(),
+        broker: async () => {
+          if (!broker) throw new Error('the broker does not listen')
+        },
+      },
+    },
+    (instance) => access.guard(instance),
+  )
+  await app.register(access.routes)
+  await app.register(audit.routes)
+  await app.register(incidents.routes)
+  await app.register(dispatches.routes)
+  await app.register(evidence.routes)
+  await app.register(devices.routes)
+  await app.register(analytics.routes)
+  await serveDashboard(app, config.dashboardDir, log)
+  push.attach(app.server)
+  await app.ready()
+
+  async function start(): Promise<Hub> {
+    const oneTimePassword = await access.ensureAdministrator()
+    access.start()
+    stack.defer(() => access.close())
+    await evidence.start()
+    await devices.start()
+    // Closed in reverse: first nobody comes in any more, then what is inside is finished, then the stores close.
+    stack.defer(() => ingest.close())
+    broker = stack.adopt(
+      await startAedes({
+        host: config.mqttHost,
+        port: config.mqttPort,
+        maxConnections: config.mqttMaxConnections,
+        tls: readTls(config),
+        metrics,
+        log,
+        handlers: {
+          authenticate: (edgeId, token) => devices.authenticate(edgeId, token),
+          message: (edge, topic, payload) => ingest.message(edge, topic, payload),
+          connected: ({ edgeId }) => log.info({ edgeId }, 'edge connected'),
+          disconnected: ({ edgeId }) => void devices.noteState(edgeId, 'offline', Date.now()),
+        },
+      }),
+      (started) => started.close(),
+    )
+    stack.defer(() => app.close())
+    stack.defer(() => push.close())
+    await listen(app, config)
+    const httpPort = (app.server.address() as AddressInfo).port
+    folder.announce({ httpPort, mqttPort: broker.port })
+    return { httpPort, mqttPort: broker.port, oneTimePassword, close: () => stack.disposeAsync() }
+  }
+
+  return { app, access, start, close: () => stack.disposeAsync() }
+}
+
+function openRelational(folder: DataFolder, log: Logger): Promise<Relational> {
+  return openSqlite({ file: folder.file('hub.sqlite'), log })
+}
+
+async function openTimeSeries(config: HubConfig, folder: DataFolder, log: Logger): Promise<TimeSeries> {
+  switch (config.timeseries) {
+    case 'duckdb':
+      return openDuckdb({ file: folder.file('points.duckdb'), log })
+    case 'influxdb':
+      return openInfluxdb({
+        url: config.influxUrl!,
+        token: config.influxToken!,
+        org: config.influxOrg,
+        bucket: config.influxBucket,
+        log,
+      })
+  }
+}
+
+async function listen(app: FastifyInstance, config: HubConfig): Promise<void> {
+  const { httpHost: host, httpPort: port } = config
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
+    const why = code === 'EADDRINUSE' ? 'is taken' : 'may not be used'
+    throw new HubError('HUB_PORT', `HTTP port ${port} on ${host} ${why}; move it with PATROLHUB_HTTP_PORT`, {
+      cause: error,
+    })
+  }
+}
+
+/** Composes and starts a hub. Throws a HubError that says what to do if it cannot. */
+export async function startHub(config: HubConfig, log: Logger): Promise<Hub> {
+  const hub = await composeHub(config, log)
+  try {
+    return await hub.start()
+  } catch (error) {
+    await hub.close()
+    throw error
+  }
+}

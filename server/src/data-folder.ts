@@ -1,0 +1,81 @@
+/**
+ * The data folder and its lock: one hub at a time. The lock is one of the operating system's (SQLite holds an exclusive
+ * lock on an empty file), so it ends with its process however that ends, and no stale lock has to be recognised.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { HubError } from './errors.ts'
+
+/** Who runs here, for people and tools; the lock decides, not this file. */
+export interface RunningHub {
+  pid: number
+  startedAtMs: number
+  httpPort?: number
+  mqttPort?: number
+}
+
+export interface DataFolder {
+  readonly path: string
+  /** Path of something inside. */
+  file(name: string): string
+  /** Tells others where this hub listens. */
+  announce(hub: Pick<RunningHub, 'httpPort' | 'mqttPort'>): void
+  release(): void
+}
+
+const LOCK = 'hub.lock'
+const RUNNING = 'hub.json'
+
+/** Makes the folder if need be and locks it. Throws HUB_DATA_DIR if it cannot be used, HUB_LOCKED if a hub runs on it. */
+export function lockDataFolder(path: string): DataFolder {
+  let lock: DatabaseSync
+  try {
+    // Databases, evidence and keys: nobody else's business.
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    lock = new DatabaseSync(join(path, LOCK), { timeout: 0 })
+  } catch (error) {
+    throw new HubError('HUB_DATA_DIR', `${path} cannot be used: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  try {
+    lock.exec('begin exclusive')
+  } catch (error) {
+    lock.close()
+    const other = readRunningHub(path)
+    const who = other ? `another hub (process ${other.pid})` : 'another hub'
+    throw new HubError(
+      'HUB_LOCKED',
+      `${who} runs on the data folder ${path}; stop it, or name another folder with PATROLHUB_DATA_DIR`,
+      { cause: error },
+    )
+  }
+  const running: RunningHub = { pid: process.pid, startedAtMs: Date.now() }
+  const write = () => writeFileSync(join(path, RUNNING), `${JSON.stringify(running)}\n`)
+  write()
+  let isReleased = false
+  return {
+    path,
+    file: (name) => join(path, name),
+    announce(hub) {
+      Object.assign(running, hub)
+      write()
+    },
+    release() {
+      if (isReleased) return
+      isReleased = true
+      rmSync(join(path, RUNNING), { force: true })
+      lock.close()
+    },
+  }
+}
+
+/** What the running hub wrote about itself; `undefined` if it said nothing readable. */
+export function readRunningHub(path: string): RunningHub | undefined {
+  try {
+    return JSON.parse(readFileSync(join(path, RUNNING), 'utf8')) as RunningHub
+  } catch {
+    return undefined
+  }
+}
