@@ -36,6 +36,8 @@ import { keys, sessionQuery } from './queries.ts'
 export type LiveState = 'connecting' | 'live' | 'lost'
 /** Counts and memberships are asked for again this long after the first of a burst of events. */
 const SETTLE_MS = 1_500
+/** Pause before a socket that the hub closed or refused is opened again. */
+const COME_BACK_MS = 2_000
 
 type Listener<T> = (value: T) => void
 
@@ -44,6 +46,7 @@ export class Live {
   #socket: Socket<HubToClient, ClientToHub> | undefined
   #state: LiveState = 'connecting'
   #refreshing: ReturnType<typeof setTimeout> | undefined
+  #comingBack: ReturnType<typeof setTimeout> | undefined
   readonly #toRefresh = new Map<string, readonly unknown[]>()
   readonly #onState = new Set<() => void>()
   readonly #onAlert = new Set<Listener<Alert>>()
@@ -63,7 +66,11 @@ export class Live {
       this.#set('live')
       void this.#queries.invalidateQueries({ predicate: (query) => query.queryKey[0] !== keys.session[0] })
     })
-    socket.on('disconnect', () => this.#set('lost'))
+    socket.on('disconnect', () => {
+      this.#set('lost')
+      // socket.io does not come back by itself when the hub closed the socket, as it does when it stops.
+      if (!socket.active) void this.#checkSession()
+    })
     socket.on('connect_error', () => {
       this.#set('lost')
       // A refused socket may mean that the session is over; the HTTP interface says so clearly.
@@ -85,6 +92,7 @@ export class Live {
 
   close(): void {
     clearTimeout(this.#refreshing)
+    clearTimeout(this.#comingBack)
     this.#refreshing = undefined
     this.#socket?.disconnect()
     this.#socket = undefined
@@ -107,7 +115,9 @@ export class Live {
     await this.#queries.fetchQuery({ ...sessionQuery, staleTime: 0 }).catch(() => {
       // Not reachable either: the state `lost` is on the screen already.
     })
-    if (this.#queries.getQueryData(keys.session)) setTimeout(() => this.#socket?.connect(), 3_000)
+    if (!this.#socket || !this.#queries.getQueryData(keys.session)) return
+    clearTimeout(this.#comingBack)
+    this.#comingBack = setTimeout(() => this.#socket?.connect(), COME_BACK_MS)
   }
 
   /** Fetches again soon, once for a burst of events. */

@@ -1,9 +1,10 @@
-import type { DetectedObject, NormPoint, NormPolygon, Severity } from '@patrolhub/protocol'
-import { useState } from 'react'
+import type { DetectedObject, NormBox, NormPoint, Severity } from '@patrolhub/protocol'
+import { type CSSProperties, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { evidenceUrl } from '../lib/api.ts'
 import { classLabel } from '../lib/reason.ts'
 import styles from './evidence-picture.module.css'
+import { focusWindow } from './focus-window.ts'
+import { useEvidenceAddress } from './use-evidence-address.ts'
 
 interface EvidencePictureProps {
   evidenceId: string | undefined
@@ -13,13 +14,50 @@ interface EvidencePictureProps {
   alt: string
   severity?: Severity
   objects?: readonly DetectedObject[]
-  zone?: NormPolygon | readonly NormPoint[]
+  zone?: readonly NormPoint[]
   trackPath?: readonly NormPoint[]
-  /** A thumbnail draws the subjects only, without words. */
+  /** A thumbnail shows the part of the picture around the subjects, and their boxes without words. */
   isThumbnail?: boolean
 }
 
+const THUMBNAIL_RATIO = 16 / 9
+
+/** Enlarges the whole picture so that the window of the thumbnail fills its frame. */
+function enlarged(boxes: readonly NormBox[], pictureRatio: number): CSSProperties {
+  const { x, y, width, height } = focusWindow(boxes, pictureRatio, THUMBNAIL_RATIO)
+  return {
+    left: `${(-x / width) * 100}%`,
+    top: `${(-y / height) * 100}%`,
+    width: `${100 / width}%`,
+    height: `${100 / height}%`,
+  }
+}
+
 const points = (path: readonly NormPoint[]): string => path.map(([x, y]) => `${x},${y}`).join(' ')
+
+function Drawing({
+  objects,
+  zone,
+  trackPath,
+}: Required<Pick<EvidencePictureProps, 'objects' | 'zone' | 'trackPath'>>) {
+  return (
+    <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
+      {zone.length > 2 ? <polygon className={styles.zone} points={points(zone)} /> : null}
+      {zone.length === 2 ? <polyline className={styles.zone} points={points(zone)} /> : null}
+      {trackPath.length > 1 ? <polyline className={styles.path} points={points(trackPath)} /> : null}
+      {objects.map(({ trackId, isSubject, boxNorm: [x1, y1, x2, y2] }) => (
+        <rect
+          key={trackId}
+          className={isSubject ? styles.subject : styles.other}
+          x={x1}
+          y={y1}
+          width={Math.max(0, x2 - x1)}
+          height={Math.max(0, y2 - y1)}
+        />
+      ))}
+    </svg>
+  )
+}
 
 /**
  * A snapshot with what the judgement was about drawn over it: boxes, zone and the subject's path, all in fractions of
@@ -27,62 +65,49 @@ const points = (path: readonly NormPoint[]): string => path.map(([x, y]) => `${x
  */
 export function EvidencePicture(props: EvidencePictureProps) {
   const { t } = useTranslation()
-  const { evidenceId, isStored, objects = [], zone, trackPath = [], isThumbnail = false } = props
-  const [failedId, setFailedId] = useState<string>()
+  const { evidenceId, isStored, objects = [], zone = [], trackPath = [], isThumbnail = false } = props
+  const { address, hasFailed, onError } = useEvidenceAddress(evidenceId)
   const [ratio, setRatio] = useState(16 / 9)
-  const isMissing = evidenceId === undefined || !isStored || failedId === evidenceId
   const shown = isThumbnail ? objects.filter((object) => object.isSubject) : objects
-  const tone = styles[props.severity ?? 'info']
+  const boxes = shown.map((object) => object.boxNorm)
+  // The layer takes the picture's own shape, so that fractions of one are fractions of the other.
+  const frame = { '--ratio': isThumbnail ? THUMBNAIL_RATIO : ratio } as CSSProperties
   return (
-    <figure className={`${styles.picture} ${tone} ${isThumbnail ? styles.thumbnail : ''}`}>
-      {/* The frame takes the picture's own shape, so that fractions of one are fractions of the other. */}
-      <div className={styles.frame} style={{ aspectRatio: ratio }}>
-        {isMissing ? (
+    <figure
+      className={`${styles.picture} ${styles[props.severity ?? 'info']} ${isThumbnail ? styles.thumbnail : ''}`}
+    >
+      <div className={styles.frame} style={frame}>
+        {address === undefined || !isStored || hasFailed ? (
           <span className={styles.missing}>
-            {failedId === evidenceId && evidenceId !== undefined
-              ? t('evidence.unavailable')
-              : t('evidence.onItsWay')}
+            {hasFailed ? t('evidence.unavailable') : t('evidence.onItsWay')}
           </span>
         ) : (
-          <img
-            src={evidenceUrl(evidenceId)}
-            alt={props.alt}
-            loading={isThumbnail ? 'lazy' : 'eager'}
-            decoding="async"
-            onError={() => setFailedId(evidenceId)}
-            onLoad={(event) => {
-              const { naturalWidth, naturalHeight } = event.currentTarget
-              if (naturalHeight > 0) setRatio(naturalWidth / naturalHeight)
-            }}
-          />
-        )}
-        <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
-          {zone && zone.length > 2 ? <polygon className={styles.zone} points={points(zone)} /> : null}
-          {zone && zone.length === 2 ? <polyline className={styles.zone} points={points(zone)} /> : null}
-          {trackPath.length > 1 ? <polyline className={styles.path} points={points(trackPath)} /> : null}
-          {shown.map(({ trackId, isSubject, boxNorm: [x1, y1, x2, y2] }) => (
-            <rect
-              key={trackId}
-              className={isSubject ? styles.subject : styles.other}
-              x={x1}
-              y={y1}
-              width={Math.max(0, x2 - x1)}
-              height={Math.max(0, y2 - y1)}
+          <div className={styles.layer} style={isThumbnail ? enlarged(boxes, ratio) : undefined}>
+            <img
+              src={address}
+              alt={props.alt}
+              decoding="async"
+              onError={onError}
+              onLoad={(event) => {
+                const { naturalWidth, naturalHeight } = event.currentTarget
+                if (naturalHeight > 0) setRatio(naturalWidth / naturalHeight)
+              }}
             />
-          ))}
-        </svg>
-        {isThumbnail
-          ? null
-          : shown.map(({ trackId, isSubject, className, score, boxNorm: [x1, y1] }) => (
-              <span
-                key={trackId}
-                className={isSubject ? styles.subjectName : styles.otherName}
-                style={{ left: `${x1 * 100}%`, top: `${y1 * 100}%` }}
-                data-below={y1 < 0.06 || undefined}
-              >
-                {classLabel(className, t)} {Math.round(score * 100)}%
-              </span>
-            ))}
+            <Drawing objects={shown} zone={zone} trackPath={trackPath} />
+            {isThumbnail
+              ? null
+              : shown.map(({ trackId, isSubject, className, score, boxNorm: [x1, y1] }) => (
+                  <span
+                    key={trackId}
+                    className={isSubject ? styles.subjectName : styles.otherName}
+                    style={{ left: `${x1 * 100}%`, top: `${y1 * 100}%` }}
+                    data-below={y1 < 0.06 || undefined}
+                  >
+                    {classLabel(className, t)} {Math.round(score * 100)}%
+                  </span>
+                ))}
+          </div>
+        )}
       </div>
     </figure>
   )

@@ -19,7 +19,7 @@ export function SignOutButton() {
     },
   })
   return (
-    <Button isBusy={signOut.isPending} onClick={() => signOut.mutate()}>
+    <Button look="plain" isBusy={signOut.isPending} onClick={() => signOut.mutate()}>
       {t('session.signOut')}
     </Button>
   )

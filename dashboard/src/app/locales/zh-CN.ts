@@ -116,6 +116,7 @@ export const zhCN: typeof en = {
     power: '电力',
     voltage: '电压',
     door: '门禁',
+    time: '时间',
     value: '实测',
     expected: '预期',
     anomaly: '异常',
@@ -125,6 +126,7 @@ export const zhCN: typeof en = {
   },
   unit: {
     flow: '辆/分',
+    speed: 'km/h',
   },
   reason: {
     intrusion: '{{what}}进入“{{zone}}”',
@@ -185,7 +187,8 @@ export const zhCN: typeof en = {
     closed: '结案',
     dismissed: '排除误报',
     note: '备注',
-    dismissReason: '为什么是误报？',
+    sentBack: '退回重办',
+    why: { dismissed: '为什么是误报？', sentBack: '还需要做什么？' },
   },
   dispatch: {
     action: '派单',
@@ -205,6 +208,13 @@ export const zhCN: typeof en = {
     en_route: '途中',
     on_scene: '已到场',
     closed: '已办结',
+  },
+  stepName: {
+    assigned: '派单',
+    acknowledged: '接单',
+    en_route: '出发',
+    on_scene: '到场',
+    closed: '办结',
   },
   deadline: {
     acknowledge: '接单剩余 {{time}}',
@@ -317,6 +327,7 @@ export const zhCN: typeof en = {
     unsupported: '此浏览器不能播放实时视频（缺少 Media Source Extensions）。',
     remaining: '剩余时间',
     stop: '停止调阅',
+    fullScreen: '全屏',
     ended: {
       expired: '调阅授权时间已到。',
       revoked: '调阅已结束，授权已撤销。',
@@ -432,6 +443,12 @@ export const zhCN: typeof en = {
     token: '令牌',
     for: '归属',
     shownOnce: '只显示这一次。请立即记下并安全转交。',
+    change: '变更',
+    reset: '重置密码',
+    resetHelp: '{{owner}} 将在所有设备上退出，并获得新的一次性密码。',
+    passwordReset: '新的一次性密码',
+    disable: '停用账号',
+    disableHelp: '{{owner}} 将在所有设备上退出且不能再登录；记录中保留姓名。',
     copy: '复制',
     copied: '已复制',
     noted: '我已记下',

@@ -33,7 +33,7 @@ export function CheckpointPage() {
       </header>
       <div className={styles.pair}>
         <SeriesPanel deviceId={checkpointId} series="flow" unit={t('unit.flow')} span={span} />
-        <SeriesPanel deviceId={checkpointId} series="speed" unit="km/h" span={span} />
+        <SeriesPanel deviceId={checkpointId} series="speed" unit={t('unit.speed')} span={span} />
       </div>
       <PassageTable checkpointId={checkpointId} />
     </div>

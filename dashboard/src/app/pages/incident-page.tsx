@@ -1,5 +1,8 @@
+import type { Alert, IncidentState } from '@patrolhub/protocol'
 import { useQuery } from '@tanstack/react-query'
+import { useTranslation } from 'react-i18next'
 import { useParams } from 'react-router'
+import { SeriesPanel } from '../../features/checkpoints/series-panel.tsx'
 import { DispatchAction } from '../../features/dispatch/dispatch-action.tsx'
 import { DispatchList } from '../../features/dispatch/dispatch-list.tsx'
 import { IncidentActions } from '../../features/incidents/incident-actions.tsx'
@@ -12,14 +15,27 @@ import { useMay } from '../../lib/session.ts'
 import { ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import styles from './page.module.css'
 
-/** States in which a team can be sent: once somebody has taken the incident on, until the team has handled it. */
-const DISPATCHABLE: ReadonlySet<string> = new Set([
+/** States in which a team can be sent: until the incident is handled. Sending one accepts a reported incident. */
+const DISPATCHABLE: ReadonlySet<IncidentState> = new Set([
+  'reported',
   'accepted',
   'assigned',
   'acknowledged',
   'en_route',
   'on_scene',
 ])
+
+/** What a checkpoint or sensor measured around its alert. */
+function IncidentSeries({ alert }: { alert: Alert | undefined }) {
+  const may = useMay()
+  const { t } = useTranslation()
+  const series = alert?.facts.series
+  if (!alert || alert.deviceKind === 'camera' || typeof series !== 'string' || !may('series.read'))
+    return null
+  const unit =
+    typeof alert.facts.unit === 'string' ? alert.facts.unit : t(`unit.${series}`, { defaultValue: '' })
+  return <SeriesPanel deviceId={alert.deviceId} series={series} unit={unit} span="hour" />
+}
 
 /** One incident: what was seen, what is being done, and the live picture of the same camera. */
 export function IncidentPage() {
@@ -41,7 +57,6 @@ export function IncidentPage() {
       <div className={styles.split}>
         <div className={styles.column}>
           <IncidentEvidence alerts={detail.alerts} />
-          {camera && may('grant.request') ? <LivePanel camera={camera} incidentId={incidentId} /> : null}
         </div>
         <div className={styles.column}>
           <IncidentActions
@@ -52,6 +67,8 @@ export function IncidentPage() {
               ) : undefined
             }
           />
+          {camera && may('grant.request') ? <LivePanel camera={camera} incidentId={incidentId} /> : null}
+          <IncidentSeries alert={detail.alerts[0]} />
           <DispatchList dispatches={detail.dispatches} />
           <IncidentTimeline transitions={detail.transitions} />
           <ErrorNote error={error} />

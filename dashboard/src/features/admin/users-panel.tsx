@@ -1,4 +1,4 @@
-import type { CreatedUser, NewUser, Role } from '@patrolhub/protocol'
+import type { CreatedUser, NewUser, Role, User } from '@patrolhub/protocol'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -16,6 +16,7 @@ import styles from './admin.module.css'
 import { NewDialog } from './new-dialog.tsx'
 import { RegionField } from './region-field.tsx'
 import { type Secret, SecretDialog } from './secret-dialog.tsx'
+import { UserActions } from './user-actions.tsx'
 
 const ROLES = Object.keys({
   operator: true,
@@ -137,6 +138,14 @@ export function UsersPanel() {
                 </StateMark>
               ),
             },
+            ...(may('user.write')
+              ? [
+                  {
+                    title: t('admin.change'),
+                    cell: (user: User) => <UserActions user={user} onSecret={setSecret} />,
+                  },
+                ]
+              : []),
           ]}
         />
       ) : null}

@@ -6,8 +6,8 @@ import { useRegionName } from '../../lib/region-name.ts'
 import { snapshotOf } from '../../lib/snapshot.ts'
 import { DrillMark } from '../../ui/drill-mark.tsx'
 import { EvidencePicture } from '../../ui/evidence-picture.tsx'
-import { Icon } from '../../ui/icon.tsx'
 import { SeverityMark } from '../../ui/severity-mark.tsx'
+import { SignalFigure } from '../../ui/signal-figure.tsx'
 import { AgeText, TimeText } from '../../ui/time-text.tsx'
 import styles from './alert-list.module.css'
 
@@ -32,9 +32,7 @@ export function AlertItem({ alert, isNew }: { alert: Alert; isNew: boolean }) {
               isThumbnail
             />
           ) : (
-            <span className={styles.figureThumb}>
-              <Icon name="chart" sizePx={30} />
-            </span>
+            <SignalFigure alert={alert} />
           )}
         </div>
         <div className={styles.body}>

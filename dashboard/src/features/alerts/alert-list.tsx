@@ -37,6 +37,7 @@ export function AlertList() {
       scrolls
       aside={
         <Button
+          look="plain"
           aria-pressed={hasSound}
           onClick={() => {
             setSound(!hasSound)

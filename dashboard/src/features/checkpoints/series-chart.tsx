@@ -22,7 +22,7 @@ function colour(name: string): string {
 }
 
 function optionsFor(
-  texts: { value: string; expected: string; anomaly: string },
+  texts: { time: string; value: string; expected: string; anomaly: string },
   unit: string,
   language: string,
 ) {
@@ -45,7 +45,7 @@ function optionsFor(
     ],
     series: [
       {
-        label: '',
+        label: texts.time,
         value: (_plot: UPlot, s: number | null) => (s === null ? '–' : dayTime(s * 1000, language)),
       },
       // Never joined over what was not measured.
@@ -72,6 +72,7 @@ export function SeriesChart({ points, label, unit }: SeriesChartProps) {
   const plot = useRef<UPlot>(undefined)
   const newest = useRef(points)
   newest.current = points
+  const time = t('series.time')
   const value = t('series.value')
   const expected = t('series.expected')
   const anomaly = t('series.anomaly')
@@ -80,7 +81,7 @@ export function SeriesChart({ points, label, unit }: SeriesChartProps) {
     const element = holder.current
     if (!element) return
     const chart = new UPlot(
-      optionsFor({ value, expected, anomaly }, unit, i18n.language),
+      optionsFor({ time, value, expected, anomaly }, unit, i18n.language),
       chartColumns(newest.current),
       element,
     )
@@ -92,7 +93,7 @@ export function SeriesChart({ points, label, unit }: SeriesChartProps) {
       chart.destroy()
       plot.current = undefined
     }
-  }, [value, expected, anomaly, unit, i18n.language])
+  }, [time, value, expected, anomaly, unit, i18n.language])
 
   useEffect(() => plot.current?.setData(chartColumns(points)), [points])
 

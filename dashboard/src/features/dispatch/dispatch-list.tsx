@@ -24,7 +24,7 @@ function DispatchCard({ dispatch }: { dispatch: Dispatch }) {
             <span className={styles.time}>
               <TimeText atMs={step.atMs} form="clock" />
             </span>
-            <span>{t(`dispatchState.${step.state}`)}</span>
+            <span>{t(`stepName.${step.state}`)}</span>
             <span className={styles.who}>{step.actorName}</span>
             {step.note ? <p className={styles.note}>{step.note}</p> : null}
           </li>

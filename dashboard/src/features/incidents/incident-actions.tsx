@@ -1,4 +1,4 @@
-import type { IncidentDetail, MoveIncident } from '@patrolhub/protocol'
+import type { Incident, IncidentDetail, MoveIncident } from '@patrolhub/protocol'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { type ReactNode, useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -13,9 +13,16 @@ import styles from './incident-actions.module.css'
 type Move = MoveIncident['to']
 
 /** In the order of the work. The first one allowed is the one that comes next, so it is the one that stands out. */
-const MOVES: readonly Move[] = ['accepted', 'verified', 'closed', 'dismissed']
-/** These ask for words: a dismissal must say why, a verification may. */
-const ASKS_NOTE: ReadonlySet<Move> = new Set(['dismissed', 'verified'])
+const MOVES: readonly Move[] = ['verified', 'closed', 'accepted', 'dismissed']
+type Action = Move | 'sentBack'
+/** These ask for words: a dismissal and a return must say why, a verification may. */
+const ASKS_NOTE: ReadonlySet<Action> = new Set(['dismissed', 'sentBack', 'verified'])
+const NEEDS_NOTE: ReadonlySet<Action> = new Set(['dismissed', 'sentBack'])
+
+/** Accepting something that a team has handled already means: not done yet. */
+function actionOf(to: Move, incident: Incident): Action {
+  return to === 'accepted' && incident.state === 'handled' ? 'sentBack' : to
+}
 
 function useMove(incidentId: string, onDone: () => void) {
   const queries = useQueryClient()
@@ -32,11 +39,18 @@ function useMove(incidentId: string, onDone: () => void) {
   })
 }
 
-function NoteDialog({ incidentId, to, onClose }: { incidentId: string; to: Move; onClose: () => void }) {
+interface NoteDialogProps {
+  incidentId: string
+  to: Move
+  action: Action
+  onClose: () => void
+}
+
+function NoteDialog({ incidentId, to, action, onClose }: NoteDialogProps) {
   const { t } = useTranslation()
   const move = useMove(incidentId, onClose)
   return (
-    <Dialog title={t(`action.${to}`)} onClose={onClose}>
+    <Dialog title={t(`action.${action}`)} onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -45,16 +59,16 @@ function NoteDialog({ incidentId, to, onClose }: { incidentId: string; to: Move;
         }}
       >
         <TextArea
-          label={to === 'dismissed' ? t('action.dismissReason') : t('action.note')}
+          label={NEEDS_NOTE.has(action) ? t(`action.why.${action}`) : t('action.note')}
           name="note"
-          required={to === 'dismissed'}
+          required={NEEDS_NOTE.has(action)}
           maxLength={1000}
         />
         <ErrorNote error={move.error} />
         <DialogActions>
           <Button onClick={onClose}>{t('common.cancel')}</Button>
           <Button type="submit" look={to === 'dismissed' ? 'danger' : 'primary'} isBusy={move.isPending}>
-            {t(`action.${to}`)}
+            {t(`action.${action}`)}
           </Button>
         </DialogActions>
       </form>
@@ -72,7 +86,8 @@ interface IncidentActionsProps {
 export function IncidentActions({ detail, dispatchAction }: IncidentActionsProps) {
   const { t } = useTranslation()
   const [asking, setAsking] = useState<Move>()
-  const { incidentId } = detail.incident
+  const { incident } = detail
+  const { incidentId } = incident
   const move = useMove(incidentId, () => {})
   const allowed = MOVES.filter((to) => detail.allowed.includes(to))
   const next = allowed.find((to) => to !== 'dismissed')
@@ -86,9 +101,9 @@ export function IncidentActions({ detail, dispatchAction }: IncidentActionsProps
             key={to}
             look={to === next ? 'primary' : 'quiet'}
             isBusy={move.isPending && move.variables.to === to}
-            onClick={() => (ASKS_NOTE.has(to) ? setAsking(to) : move.mutate({ to }))}
+            onClick={() => (ASKS_NOTE.has(actionOf(to, incident)) ? setAsking(to) : move.mutate({ to }))}
           >
-            {t(`action.${to}`)}
+            {t(`action.${actionOf(to, incident)}`)}
           </Button>
         ))}
       {dispatchAction}
@@ -99,7 +114,12 @@ export function IncidentActions({ detail, dispatchAction }: IncidentActionsProps
       ) : null}
       <ErrorNote error={move.error} />
       {asking ? (
-        <NoteDialog incidentId={incidentId} to={asking} onClose={() => setAsking(undefined)} />
+        <NoteDialog
+          incidentId={incidentId}
+          to={asking}
+          action={actionOf(asking, incident)}
+          onClose={() => setAsking(undefined)}
+        />
       ) : null}
     </fieldset>
   )

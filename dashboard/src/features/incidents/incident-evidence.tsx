@@ -6,6 +6,7 @@ import { snapshotOf } from '../../lib/snapshot.ts'
 import { EvidencePicture } from '../../ui/evidence-picture.tsx'
 import { EmptyNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
+import { SignalFigure } from '../../ui/signal-figure.tsx'
 import { AgeText, TimeText } from '../../ui/time-text.tsx'
 import styles from './incident-evidence.module.css'
 
@@ -68,7 +69,11 @@ export function IncidentEvidence({ alerts }: { alerts: readonly Alert[] }) {
             trackPath={chosen.trackPath}
           />
         </div>
-      ) : null}
+      ) : (
+        <div className={styles.signal}>
+          <SignalFigure alert={chosen} />
+        </div>
+      )}
       <p className={styles.reason}>{reasonText(chosen, t)}</p>
       <AlertFacts alert={chosen} />
       {alerts.length > 1 ? (
@@ -89,7 +94,9 @@ export function IncidentEvidence({ alerts }: { alerts: readonly Alert[] }) {
                     objects={alert.objects}
                     isThumbnail
                   />
-                ) : null}
+                ) : (
+                  <SignalFigure alert={alert} />
+                )}
                 <TimeText atMs={alert.atMs} form="clock" />
               </button>
             </li>

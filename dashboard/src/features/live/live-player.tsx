@@ -39,6 +39,7 @@ export function LivePlayer({ grant, playPath }: { grant: Grant; playPath: string
   const { t } = useTranslation()
   const queries = useQueryClient()
   const video = useRef<HTMLVideoElement>(null)
+  const screen = useRef<HTMLDivElement>(null)
   const [state, setState] = useState<PlayerState>({ kind: 'connecting' })
   const nowMs = useNowMs()
   const isOver = nowMs >= grant.endAtMs
@@ -65,7 +66,7 @@ export function LivePlayer({ grant, playPath }: { grant: Grant; playPath: string
         : t(`live.${state.kind}`)
   return (
     <div className={styles.player}>
-      <div className={styles.screen}>
+      <div ref={screen} className={styles.screen}>
         <video
           ref={video}
           className={styles.video}
@@ -96,6 +97,10 @@ export function LivePlayer({ grant, playPath }: { grant: Grant; playPath: string
           {t(`purpose.${grant.purpose}`)}
           {grant.note ? `: ${grant.note}` : ''}
         </span>
+        {/* The whole screen element, so that the mark of the viewer goes along. */}
+        <Button onClick={() => void screen.current?.requestFullscreen?.().catch(() => {})}>
+          {t('live.fullScreen')}
+        </Button>
         <Button look="danger" isBusy={end.isPending} onClick={() => end.mutate()}>
           {t('live.stop')}
         </Button>

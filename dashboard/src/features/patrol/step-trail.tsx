@@ -15,7 +15,7 @@ export function StepTrail({ dispatch, unsent }: { dispatch: Dispatch; unsent: re
       <ol className={styles.trail} aria-label={t('patrol.steps')}>
         {dispatch.steps.map((step) => (
           <li key={`${step.state} ${step.atMs}`}>
-            <span>{t(`dispatchState.${step.state}`)}</span>
+            <span>{t(`stepName.${step.state}`)}</span>
             <span className={styles.soft}>{step.actorName}</span>
             <span className={styles.end}>
               <TimeText atMs={step.atMs} form="clock" />
@@ -26,7 +26,7 @@ export function StepTrail({ dispatch, unsent }: { dispatch: Dispatch; unsent: re
         {waiting.map((entry) =>
           entry.kind === 'step' ? (
             <li key={entry.id}>
-              <span>{t(`dispatchState.${entry.step.state}`)}</span>
+              <span>{t(`stepName.${entry.step.state}`)}</span>
               <span className={styles.warn}>{t('patrol.notSent')}</span>
               <span className={styles.end}>
                 <TimeText atMs={entry.atMs} form="clock" />

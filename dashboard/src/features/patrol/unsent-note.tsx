@@ -6,7 +6,7 @@ import styles from './patrol.module.css'
 
 function useEntryName(): (entry: OutboxEntry) => string {
   const { t } = useTranslation()
-  return (entry) => (entry.kind === 'photo' ? t('patrol.photo') : t(`dispatchState.${entry.step.state}`))
+  return (entry) => (entry.kind === 'photo' ? t('patrol.photo') : t(`stepName.${entry.step.state}`))
 }
 
 /** Says plainly what the hub does not have yet, and what it refused. */

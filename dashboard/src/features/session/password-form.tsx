@@ -61,7 +61,7 @@ export function PasswordForm({ username }: { username: string }) {
       />
       {differ ? <p role="alert">{t('session.passwordsDiffer')}</p> : null}
       <ErrorNote error={change.error} />
-      <Button type="submit" look="primary" isBusy={change.isPending}>
+      <Button type="submit" look="primary" isWide isBusy={change.isPending}>
         {t('session.changePassword')}
       </Button>
     </form>

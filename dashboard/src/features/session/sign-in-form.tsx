@@ -49,7 +49,7 @@ export function SignInForm() {
         maxLength={200}
       />
       <ErrorNote error={signIn.error} />
-      <Button type="submit" look="primary" isBusy={signIn.isPending}>
+      <Button type="submit" look="primary" isWide isBusy={signIn.isPending}>
         {t('session.signIn')}
       </Button>
     </form>

@@ -1,0 +1,36 @@
+import type { Alert } from '@patrolhub/protocol'
+import { useTranslation } from 'react-i18next'
+import { seriesLabel } from '../lib/reason.ts'
+import styles from './signal-figure.module.css'
+
+const rounded = (value: number): number => Math.round(value * 10) / 10
+
+/**
+ * In place of a picture: the value that was measured, and where it lies against the band that was expected. The band
+ * takes the middle third; a value further off than one band's width stands at the edge.
+ */
+export function SignalFigure({ alert }: { alert: Pick<Alert, 'facts' | 'severity'> }) {
+  const { t } = useTranslation()
+  const { series, value, expectedLow, expectedHigh, unit } = alert.facts
+  if (typeof value !== 'number' || typeof expectedLow !== 'number' || typeof expectedHigh !== 'number') {
+    return <div className={styles.figure} />
+  }
+  const width = Math.max(expectedHigh - expectedLow, Number.EPSILON)
+  const place = Math.min(1, Math.max(0, ((value - expectedLow) / width + 1) / 3))
+  return (
+    <div className={`${styles.figure} ${styles[alert.severity]}`}>
+      <span className={styles.series}>{typeof series === 'string' ? seriesLabel(series, t) : ''}</span>
+      <span className={styles.value}>
+        {rounded(value)}
+        {typeof unit === 'string' && unit !== '' ? <small> {unit}</small> : null}
+      </span>
+      <span className={styles.scale} aria-hidden="true">
+        <span className={styles.band} />
+        <span className={styles.mark} style={{ left: `${place * 100}%` }} />
+      </span>
+      <span className={styles.series}>
+        {t('series.expected')} {rounded(expectedLow)}–{rounded(expectedHigh)}
+      </span>
+    </div>
+  )
+}
