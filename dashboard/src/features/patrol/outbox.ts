@@ -49,6 +49,8 @@ export class Outbox {
   readonly #listeners = new Set<() => void>()
   #isSending = false
   #isClosed = false
+  /** Somebody asked for another try while one was under way: its failure says nothing about now. */
+  #isPoked = false
   #retry: ReturnType<typeof setTimeout> | undefined
   #retryMs = RETRY_MIN_MS
   #counter = 0
@@ -99,6 +101,7 @@ export class Outbox {
   poke(): void {
     clearTimeout(this.#retry)
     this.#retry = undefined
+    this.#isPoked = true
     void this.#sendAll()
   }
 
@@ -133,7 +136,10 @@ export class Outbox {
       for (;;) {
         const entry = this.#entries.find((item) => item.refusal === '')
         if (!entry || this.#isClosed) return
-        if (!(await this.#sendOne(entry))) return
+        this.#isPoked = false
+        if ((await this.#sendOne(entry)) || this.#isPoked) continue
+        this.#later()
+        return
       }
     } finally {
       this.#isSending = false
@@ -152,10 +158,7 @@ export class Outbox {
     } catch (error) {
       // Signed out: it waits for the same person to sign in again.
       const waits = !(error instanceof ApiError) || error.isTemporary || error.status === 401
-      if (waits) {
-        this.#later()
-        return false
-      }
+      if (waits) return false
       const refused = { ...entry, refusal: error.message }
       await this.#options.store.put(refused)
       this.#set(this.#entries.map((item) => (item.id === entry.id ? refused : item)))

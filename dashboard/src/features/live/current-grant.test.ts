@@ -1,0 +1,28 @@
+import type { Grant } from '@patrolhub/protocol'
+import { describe, expect, it } from 'vitest'
+import { currentGrant } from './current-grant.ts'
+
+const grant = (grantId: string, state: Grant['state'], beginAtMs: number, endAtMs: number, userId = 'me') =>
+  ({ grantId, state, beginAtMs, endAtMs, userId, cameraId: 'cam' }) as Grant
+const who = { userId: 'me', cameraId: 'cam', nowMs: 100 }
+
+describe('currentGrant', () => {
+  it('prefers an active grant to a pending one and both to one that is over', () => {
+    const over = grant('over', 'revoked', 90, 95)
+    const pending = grant('pending', 'pending', 80, 200)
+    const active = grant('active', 'active', 10, 200)
+    expect(currentGrant([over, pending, active], who)).toBe(active)
+    expect(currentGrant([over, pending], who)).toBe(pending)
+    expect(currentGrant([over], who)).toBe(over)
+  })
+
+  it('does not take an active grant whose end has passed for a valid one', () => {
+    const late = grant('late', 'active', 10, 99)
+    const next = grant('next', 'pending', 20, 200)
+    expect(currentGrant([late, next], who)).toBe(next)
+  })
+
+  it("never takes somebody else's", () => {
+    expect(currentGrant([grant('a', 'active', 1, 200, 'other')], who)).toBeUndefined()
+  })
+})

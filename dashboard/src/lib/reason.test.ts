@@ -1,0 +1,70 @@
+import type { Alert } from '@patrolhub/protocol'
+import { createInstance, type TFunction } from 'i18next'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { en } from '../app/locales/en.ts'
+import { zhCN } from '../app/locales/zh-CN.ts'
+import { reasonText, ruleLabel, seriesLabel } from './reason.ts'
+
+const intrusion = {
+  rule: 'intrusion',
+  ruleName: 'Lawn',
+  reason: 'A person has been inside “Lawn” of Square for 2.4 s (limit 0.5 s, detector 91 % sure).',
+  facts: { className: 'person', secondsInZone: 2.44, minSeconds: 0.5 },
+}
+const anomaly = {
+  rule: 'signal-anomaly',
+  ruleName: 'flow',
+  reason: 'Flow is low.',
+  facts: { series: 'flow', value: 2, expectedLow: 11.26, expectedHigh: 19, unit: 'veh/min' },
+}
+
+let chinese: TFunction
+let english: TFunction
+beforeAll(async () => {
+  const resources = { en: { translation: en }, 'zh-CN': { translation: zhCN } }
+  const instance = createInstance()
+  await instance.init({ lng: 'en', resources, interpolation: { escapeValue: false } })
+  english = instance.getFixedT('en')
+  chinese = instance.getFixedT('zh-CN')
+})
+
+describe('reasonText', () => {
+  it('says an intrusion in the language of the reader', () => {
+    expect(reasonText(intrusion, chinese)).toBe('人员进入“Lawn”已 2.4 秒')
+    expect(reasonText(intrusion, english)).toBe('Person in “Lawn” for 2.4 s')
+  })
+
+  it('leaves the duration out when there is none', () => {
+    const alert = { ...intrusion, facts: { className: 'person', secondsInZone: 0 } }
+    expect(reasonText(alert, english)).toBe('Person in “Lawn”')
+  })
+
+  it('says whether a value lies below, above or inside what was expected', () => {
+    const withValue = (value: number) => ({ ...anomaly, facts: { ...anomaly.facts, value } })
+    expect(reasonText(anomaly, english)).toBe('Flow 2 veh/min is below the expected 11.3 to 19 veh/min')
+    expect(reasonText(withValue(30), chinese)).toBe('车流量 30 veh/min，高于预期 11.3 至 19 veh/min')
+    expect(reasonText(withValue(15), english)).toContain('unusual')
+  })
+
+  it("keeps the edge's own sentence for a rule or a set of facts that it does not know", () => {
+    const alerts: Pick<Alert, 'rule' | 'ruleName' | 'facts' | 'reason'>[] = [
+      { ...intrusion, facts: {} },
+      { ...anomaly, facts: { series: 'flow', value: 2 } },
+      { ...anomaly, facts: { ...anomaly.facts, value: 'two' } },
+      { ...intrusion, rule: 'teleportation' },
+    ]
+    for (const alert of alerts) expect(reasonText(alert, chinese)).toBe(alert.reason)
+  })
+})
+
+describe('labels', () => {
+  it('name an unknown rule by its code and an unknown quantity by its words', () => {
+    expect(ruleLabel('teleportation', chinese)).toBe('teleportation')
+    expect(seriesLabel('soil_moisture', english)).toBe('soil moisture')
+  })
+
+  it('know a class that no locale names', () => {
+    const alert = { ...intrusion, facts: { className: 'giraffe' } }
+    expect(reasonText(alert, english)).toBe('giraffe in “Lawn”')
+  })
+})
