@@ -37,10 +37,20 @@ export function run(command, args, options = {}) {
 export async function mustRun(what, command, args, options) {
   const result = await run(command, args, options)
   if (result.code !== 0) {
-    const tail = result.output.trim().split('\n').slice(-30).join('\n')
-    throw new SetupError(`${what} failed (${command} ended with code ${result.code}).\n${tail}`)
+    throw new SetupError(
+      `${what} failed (${command} ended with code ${result.code}).\n${excerpt(result.output)}`,
+    )
   }
   return result.output
+}
+
+const EXCERPT_LINES = 15
+
+/** First and last lines: some programs say what went wrong before they explain how they are used, others after. */
+function excerpt(output) {
+  const lines = output.trim().split('\n')
+  if (lines.length <= 2 * EXCERPT_LINES) return lines.join('\n')
+  return [...lines.slice(0, EXCERPT_LINES), '…', ...lines.slice(-EXCERPT_LINES)].join('\n')
 }
 
 /** Full path of a program, `undefined` if there is none. Looks into sbin too: a user's PATH often lacks it. */

@@ -91,7 +91,7 @@ function environment() {
   for (const name of ['NODE_ENV', 'npm_config_omit', 'npm_config_production', 'npm_config_ignore_scripts']) {
     delete env[name]
   }
-  return { ...env, npm_config_ignore_scripts: 'false', npm_config_include: 'dev' }
+  return { ...env, npm_config_ignore_scripts: 'false', npm_config_omit: '' }
 }
 
 async function checkNode() {
