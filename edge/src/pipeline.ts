@@ -4,6 +4,7 @@
  */
 import type { AlertRecord, CameraHealth, ModelRef } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
+import { pause } from './backoff.ts'
 import { CameraCapture, type CameraCaptureOptions } from './capture/camera-capture.ts'
 import type { Frame } from './capture/frame.ts'
 import type { CameraConfig } from './config.ts'
@@ -13,6 +14,7 @@ import { Judge } from './judge/judge.ts'
 import { Tracker } from './track/tracker.ts'
 
 const REPORT_EVERY_MS = 60_000
+const CLOSE_MS = 3000
 
 export interface CameraPipelineOptions {
   camera: CameraConfig
@@ -65,7 +67,10 @@ export class CameraPipeline {
   async close(): Promise<void> {
     clearInterval(this.#report)
     await this.capture.close()
-    await Promise.all(this.#inFlight)
+    // A detector that hangs must not keep the edge from stopping.
+    const done = new AbortController()
+    await Promise.race([Promise.all(this.#inFlight), pause(CLOSE_MS, done.signal)])
+    done.abort()
     this.#reportFailures()
   }
 

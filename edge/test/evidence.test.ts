@@ -214,6 +214,18 @@ describe('EvidenceStore', () => {
     expect(new Set(again.uploads.map(({ bytes }) => bytes.toString('base64'))).size).toBe(1)
   })
 
+  it('announces every snapshot at once although the hub is away', async () => {
+    const { store, announced } = await startStore('http://127.0.0.1:1', {
+      limits: { retryMinMs: 60_000, retryMaxMs: 60_000 },
+    })
+    const clip = await oneClip()
+    store.requestSnapshot(requestFor(clip, 0))
+    await waitFor('the first announcement', () => announced.length === 1)
+    store.requestSnapshot(requestFor(clip, 200))
+    await waitFor('the second announcement', () => announced.length === 2)
+    expect(store.stats().uploaded).toBe(0)
+  })
+
   it('takes up after a crash what was stored but not uploaded, announcing only what was not announced', async () => {
     const clip = await oneClip()
     const nobody = 'http://127.0.0.1:1'

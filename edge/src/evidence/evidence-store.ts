@@ -9,10 +9,11 @@
  */
 import type { EvidenceRecord } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import { pause } from '../backoff.ts'
+import { Backoff, pause } from '../backoff.ts'
 import type { CameraCapture } from '../capture/camera-capture.ts'
 import type { CompressedClip } from '../capture/compressed.ts'
 import type { HubAccess } from '../hub-http.ts'
+import { Announcer } from './announcer.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
 import { decodePicture } from './snapshot.ts'
 import { Uploader } from './uploader.ts'
@@ -91,6 +92,7 @@ export class EvidenceStore {
   readonly #log: Logger
   readonly #folder: EvidenceFolder
   readonly #uploader: Uploader
+  readonly #announcer: Announcer
   readonly #queue: Job[] = []
   /** Jobs whose picture is not stored yet, waiting or being decoded. */
   readonly #joinable = new Map<string, Job>()
@@ -111,9 +113,15 @@ export class EvidenceStore {
       hub: options,
       folder: this.#folder,
       log: this.#log,
-      announce: options.announce,
       retryMinMs: this.#limits.retryMinMs,
       retryMaxMs: this.#limits.retryMaxMs,
+    })
+    this.#announcer = new Announcer({
+      folder: this.#folder,
+      log: this.#log,
+      announce: options.announce,
+      onAnnounced: (note) => this.#uploader.add(note),
+      backoff: new Backoff({ minMs: this.#limits.retryMinMs, maxMs: this.#limits.retryMaxMs }),
     })
   }
 
@@ -123,7 +131,7 @@ export class EvidenceStore {
     if (unreadable.length > 0) this.#log.error({ unreadable }, 'notes of evidence were damaged and set aside')
     if (notes.length > 0)
       this.#log.info({ pending: notes.length }, 'evidence of an earlier run will be uploaded')
-    for (const note of notes) this.#uploader.add(note)
+    for (const note of notes) (note.isAnnounced ? this.#uploader : this.#announcer).add(note)
     this.#isOpen = true
     this.#uploader.start()
     signal.addEventListener('abort', () => void this.close(), { once: true })
@@ -134,6 +142,7 @@ export class EvidenceStore {
     this.#isOpen = false
     this.#closing.abort()
     while (this.#active.size > 0) await Promise.all(this.#active)
+    await this.#announcer.close()
     await this.#uploader.close()
   }
 
@@ -165,7 +174,7 @@ export class EvidenceStore {
       queued: this.#queue.length + this.#waiting + this.#decoding,
       ...this.#counts,
       uploaded: this.#uploader.uploaded,
-      pending: this.#uploader.pending,
+      pending: this.#announcer.pending + this.#uploader.pending,
       pendingBytes: this.#folder.bytes,
       refused: this.#uploader.refused,
       snapshotMsP50: Math.round(sorted[Math.floor(sorted.length / 2)] ?? 0),
@@ -251,7 +260,7 @@ export class EvidenceStore {
         }
         const note = { record, isAnnounced: false }
         await this.#folder.storeNote(note)
-        this.#uploader.add(note)
+        this.#announcer.add(note)
         this.#counts.taken += 1
       }
       this.#timesMs.push(performance.now() - job.requestedMs)

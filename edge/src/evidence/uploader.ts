@@ -1,10 +1,8 @@
 /**
- * Brings pending evidence to the hub, one at a time, oldest first: announces what is not announced yet, then sends
- * the bytes, and forgets them only when the hub has them. Every failure is tried again with growing pauses; while
- * the hub is away nothing else is tried.
+ * Brings announced evidence to the hub, one at a time, oldest first, and forgets it only when the hub has it. Every
+ * failure is tried again with growing pauses; while the hub is away nothing else is tried.
  */
 import { createHash } from 'node:crypto'
-import type { EvidenceRecord } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { Backoff } from '../backoff.ts'
 import type { HubAccess } from '../hub-http.ts'
@@ -22,7 +20,6 @@ export interface UploaderOptions {
   hub: HubAccess
   folder: EvidenceFolder
   log: Logger
-  announce: (record: EvidenceRecord) => Promise<void>
   retryMinMs: number
   retryMaxMs: number
 }
@@ -102,14 +99,8 @@ export class Uploader {
   }
 
   async #bring(item: Item): Promise<void> {
-    const { folder, log, announce, hub } = this.#options
+    const { folder, log, hub } = this.#options
     const { note } = item
-    if (!note.isAnnounced) {
-      // A crash between these two lines announces it again after the restart: the hub takes it for the same one.
-      await announce(note.record)
-      note.isAnnounced = true
-      await folder.storeNote(note)
-    }
     const bytes = await folder.readContent(note.record.sha256)
     if (createHash('sha256').update(bytes).digest('hex') !== note.record.sha256) {
       await this.#giveUp(item, 'the file on disk is damaged')

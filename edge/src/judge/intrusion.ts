@@ -42,7 +42,7 @@ export class IntrusionRule {
         else stay.lastInsideAtMs = Number.NEGATIVE_INFINITY
         continue
       }
-      const current = this.#enter(track.trackId, stay, atMs)
+      const current = this.#enter(track, stay, atMs)
       if (this.#isDue(current, atMs)) {
         current.hasAlerted = true
         current.lastAlertAtMs = atMs
@@ -53,18 +53,19 @@ export class IntrusionRule {
     return intrusions
   }
 
-  #enter(trackId: number, stay: Stay | undefined, atMs: number): Stay {
+  #enter(track: Track, stay: Stay | undefined, atMs: number): Stay {
     if (stay && atMs - stay.lastInsideAtMs <= MAX_GAP_MS) {
       stay.lastInsideAtMs = atMs
       return stay
     }
     const entered: Stay = {
-      enteredAtMs: atMs,
+      enteredAtMs:
+        isNewborn(track) && isInside(track.path[0]!, this.config.zone) ? track.firstSeenAtMs : atMs,
       lastInsideAtMs: atMs,
       hasAlerted: false,
       lastAlertAtMs: stay?.lastAlertAtMs,
     }
-    this.#stays.set(trackId, entered)
+    this.#stays.set(track.trackId, entered)
     return entered
   }
 
@@ -81,4 +82,9 @@ export class IntrusionRule {
       if (isGone && isCool) this.#stays.delete(trackId)
     }
   }
+}
+
+/** A track is reported from its second point on: the first one counts for the stay, too. */
+function isNewborn(track: Track): boolean {
+  return track.path.length === 2
 }

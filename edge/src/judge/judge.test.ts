@@ -66,6 +66,15 @@ describe('Judge', () => {
     expect(new Judge(camera({ minSeconds: 0 }), MODEL).observe([inside()], 0)).toHaveLength(1)
   })
 
+  it('counts the stay from the first time the object was seen, one frame before its track is reported', () => {
+    const judge = new Judge(camera(), MODEL)
+    const path = (first: NormPoint): NormPoint[] => [first, [0.5, 0.5]]
+    judge.observe([{ ...inside(1), firstSeenAtMs: 1000, path: path([0.5, 0.45]) }], 1200)
+    judge.observe([{ ...inside(2), firstSeenAtMs: 1000, path: path([0.5, 0.3]) }], 1200)
+    const alerts = judge.observe([inside(1), inside(2)], 1500)
+    expect(alerts.map(({ facts }) => [facts.trackId, facts.secondsInZone])).toEqual([[1, 0.5]])
+  })
+
   it('counts a stay anew when the object was seen outside', () => {
     const judge = new Judge(camera(), MODEL)
     judge.observe([inside()], 0)
