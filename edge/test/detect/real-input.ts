@@ -1,6 +1,6 @@
 /**
  * Real models and real pictures for tests. Footage comes from the assets folder (PATROLHUB_ASSETS, by default
- * `shared/assets` beside the checkout); where it is missing, tests are told so loudly and get a rendered picture.
+ * `shared/assets` beside the checkout) or from what the demo fetched; where it is missing, tests are told so loudly and get a rendered picture.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -24,15 +24,22 @@ const folders = modelFolders({
   cachePath: process.env.PATROLHUB_CACHE,
 })
 
-/** A clip of the assets folder, or undefined after a warning that cannot be overlooked. */
+/** A clip, or undefined after a warning that cannot be overlooked. */
 export function footage(name: 'vtest.avi' | 'person-bicycle-car.mp4'): string | undefined {
-  const path = join(assetsFolder, 'video', name)
-  if (existsSync(path)) return path
-  process.stderr.write(
-    `\n*** TEST FOOTAGE MISSING: ${path}\n*** The tests go on with a rendered picture, which shows less.\n` +
-      '*** Set PATROLHUB_ASSETS to a folder with video/vtest.avi.\n\n',
-  )
-  return undefined
+  const cacheFolder = process.env.PATROLHUB_CACHE || join(repositoryRoot, '.cache')
+  const paths = [
+    join(assetsFolder, 'video', name),
+    // Where the demo keeps the clip that it took out of Debian's opencv-doc, and where that package installs it.
+    join(cacheFolder, 'footage', name),
+    join('/usr/share/doc/opencv-doc/examples/data', name),
+  ]
+  const path = paths.find((candidate) => existsSync(candidate))
+  if (path === undefined)
+    process.stderr.write(
+      `\n*** TEST FOOTAGE MISSING: ${paths.join(', ')}\n*** The tests go on with a rendered picture, which shows ` +
+        'less.\n*** Set PATROLHUB_ASSETS to a folder with video/vtest.avi, or run the demo once.\n\n',
+    )
+  return path
 }
 
 /** A model that is on this machine, or undefined; CenterNet is made if it is not there yet. */
