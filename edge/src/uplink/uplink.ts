@@ -303,7 +303,8 @@ export class Uplink {
   #hello(): string {
     const held = (stream: Stream) => {
       const { firstSeq, lastSeq } = this.#journal.bounds(stream)
-      return firstSeq > lastSeq ? { firstSeq: 0, lastSeq: 0 } : { firstSeq, lastSeq }
+      // An empty journal says `lastSeq + 1` and `lastSeq`, so that a hub with a new database knows where it stands.
+      return lastSeq === 0 ? { firstSeq: 0, lastSeq: 0 } : { firstSeq, lastSeq }
     }
     const hello: Hello = {
       ...this.#options.describe(),
