@@ -1,0 +1,81 @@
+/** /media: live video out to players and in from edges. */
+import type { Readable } from 'node:stream'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { DeviceId, Uuid } from '@patrolhub/protocol'
+import { Type } from 'typebox'
+import { HubError } from '../errors.ts'
+import type { Gate } from './gate.ts'
+import { HttpPlayerSink } from './http-player-sink.ts'
+
+export function gateRoutes(gate: Gate): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    // Otherwise the server would wait for its players while it stops.
+    app.addHook('preClose', async () => gate.cutAll())
+    await app.register(playRoute(gate))
+    await app.register(publishRoute(gate))
+  }
+}
+
+function playRoute(gate: Gate): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get(
+      '/media/live/:grantId.flv',
+      {
+        config: { access: 'signed-in' },
+        exposeHeadRoute: false,
+        schema: {
+          summary: 'Live video as HTTP-FLV, under an active grant of the caller; lasts until the grant ends',
+          tags: ['streams'],
+          params: Type.Object({ grantId: Uuid }),
+        },
+      },
+      async (request, reply) => {
+        reply.header('cache-control', 'no-store')
+        const left = new AbortController()
+        reply.raw.once('close', () => left.abort())
+        const sink = new HttpPlayerSink(reply)
+        await gate.watch(request.principal, request.params.grantId, { sink, left: left.signal })
+        // A player that left before its first picture: there is nobody to answer.
+        if (!reply.sent) reply.hijack()
+        return reply
+      },
+    )
+  }
+}
+
+function publishRoute(gate: Gate): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+    // Whatever is answered before the stream ends, who is not let in too: the rest is not read, the connection ends.
+    app.addHook('onSend', async (request, reply) => {
+      if (!request.raw.complete) reply.header('connection', 'close')
+    })
+    app.post(
+      '/media/publish/:cameraId',
+      {
+        config: { access: 'edge' },
+        schema: {
+          summary: 'FLV of one camera from its edge, as long as somebody watches it',
+          tags: ['streams'],
+          params: Type.Object({ cameraId: DeviceId }),
+          response: { 204: Type.Null() },
+        },
+      },
+      async (request, reply) => {
+        const source = request.body as Readable | undefined
+        if (!source || typeof source.pipe !== 'function') {
+          throw new HubError('HUB_STREAM_FORMAT', 'the request has no content')
+        }
+        // An aborted publisher is an ordinary end; without a listener it would be an exception.
+        source.on('error', () => undefined)
+        try {
+          await gate.publish(request.edge, request.params.cameraId, source)
+        } finally {
+          source.resume()
+        }
+        return reply.code(204).send(null)
+      },
+    )
+  }
+}

@@ -1,0 +1,321 @@
+/**
+ * The gate: the only way in and out for live video. A player is let through with its session and an active grant of
+ * the same user, and cut the moment either ends; a publisher is let through while somebody watches its camera.
+ *
+ * Order that makes the cut safe: a viewing is registered first, then grant and session are read. An end that is
+ * committed before the reading is seen by it; one that is committed later finds the viewing registered.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { Logger } from 'pino'
+import type { EdgeIdentity } from '../access/access.ts'
+import type { Principal } from '../access/principal.ts'
+import { HubError, type HubErrorCode } from '../errors.ts'
+import { CameraStream, type StreamPlayer } from './camera-stream.ts'
+import { endOf, stateAt } from './grant-policy.ts'
+import type { Grants } from './grants.ts'
+import type { StreamLimits } from './limits.ts'
+import type { MediaServer } from './media-server.ts'
+import { Player, type PlayerSink } from './player.ts'
+import type { StreamsDeps, StreamsStats, WhyClosed } from './streams.ts'
+import type { ViewingRecord, Viewings } from './viewings.ts'
+
+/** Counts of open viewings are written this often. */
+const KEEP_BYTES_MS = 10_000
+const CLOSE_ATTEMPTS = 3
+const CLOSE_RETRY_MS = 500
+/** The longest wait that a timer takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** What a player is told that was cut before its first picture. */
+const ANSWERS: Readonly<Record<WhyClosed, [HubErrorCode, string]>> = {
+  'player left': ['HUB_STREAM_NONE', 'the player left'],
+  'grant expired': ['HUB_GRANT_ENDED', 'the grant has expired'],
+  'grant revoked': ['HUB_GRANT_ENDED', 'the grant was revoked'],
+  'session ended': ['HUB_NOT_SIGNED_IN', 'the session has ended'],
+  'too slow': ['HUB_STREAM_NONE', 'the player did not keep up'],
+  'no stream': ['HUB_STREAM_NONE', 'no picture came from the edge in time'],
+  'stream lost': ['HUB_STREAM_NONE', 'the stream was lost'],
+  'hub stopped': ['HUB_STREAM_NONE', 'the hub is stopping'],
+  'hub crashed': ['HUB_STREAM_NONE', 'the hub is stopping'],
+}
+
+export interface GateDeps extends StreamsDeps {
+  grants: Grants
+  viewings: Viewings
+  media: MediaServer
+  bounds: StreamLimits
+}
+
+interface Viewing extends ViewingRecord {
+  /** Set once; a viewing with it is over. */
+  why?: WhyClosed
+  isRecorded: boolean
+  expiry?: NodeJS.Timeout
+  stream?: CameraStream
+  /** In the stream's set of players. */
+  place: StreamPlayer
+  sink: PlayerSink
+  started: PromiseWithResolvers<void>
+}
+
+type Figures = Omit<StreamsStats, 'mediaServerRestarts'>
+
+export class Gate {
+  readonly #deps: GateDeps
+  readonly #log: Logger
+  readonly #now: () => number
+  readonly #viewings = new Set<Viewing>()
+  readonly #streams = new Map<string, CameraStream>()
+  readonly #closing = new Set<Promise<void>>()
+  readonly #counters = { viewingsOpened: 0, playersSkipped: 0, tagsDropped: 0 }
+  readonly #closed: Partial<Record<WhyClosed, number>> = {}
+  readonly #refused: Record<string, number> = {}
+  #keptBytesMs = performance.now()
+  #isClosed = false
+
+  constructor(deps: GateDeps) {
+    this.#deps = deps
+    this.#log = deps.log.child({ component: 'gate' })
+    this.#now = deps.now ?? Date.now
+    deps.grants.onEnded((grantId, why) => this.#cutWhere((viewing) => viewing.grantId === grantId, why))
+  }
+
+  stats(): Figures {
+    const streams = [...this.#streams.values()]
+    return {
+      viewings: this.#viewings.size,
+      camerasWanted: streams.length,
+      camerasPublished: streams.filter((stream) => stream.isPublished).length,
+      viewingsClosed: { ...this.#closed },
+      publishesRefused: { ...this.#refused },
+      ...this.#counters,
+    }
+  }
+
+  /**
+   * Lets a player through. Resolves when the first picture has been written, or when the player has left; `left`
+   * aborts when its connection is gone. Throws HUB_NOT_FOUND for a grant that is not the caller's, HUB_GRANT_PENDING,
+   * HUB_GRANT_ENDED, HUB_NOT_SIGNED_IN, HUB_STREAM_FULL, HUB_STREAM_NONE.
+   */
+  async watch(
+    viewer: Principal,
+    grantId: string,
+    way: { sink: PlayerSink; left: AbortSignal },
+  ): Promise<void> {
+    const viewing = this.#register(viewer, grantId, way.sink)
+    way.left.addEventListener('abort', () => this.#close(viewing, 'player left'), { once: true })
+    try {
+      await this.#admit(viewing)
+    } catch (error) {
+      this.#forget(viewing)
+      throw error
+    }
+    await viewing.started.promise
+  }
+
+  /** Takes a publisher until it ends. Throws what it is to be told; see CameraStream.publish. */
+  async publish(edge: EdgeIdentity, cameraId: string, source: Readable): Promise<void> {
+    try {
+      const row = await this.#deps.relational.read
+        .selectFrom('device')
+        .select('device_id')
+        .where('device_id', '=', cameraId)
+        .where('edge_id', '=', edge.edgeId)
+        .where('kind', '=', 'camera')
+        .executeTakeFirst()
+      if (!row) throw new HubError('HUB_NOT_FOUND', `edge ${edge.edgeId} has no camera ${cameraId}`)
+      const stream = this.#streams.get(cameraId)
+      if (!stream) throw new HubError('HUB_STREAM_NOT_WANTED', `nobody watches ${cameraId}`)
+      await stream.publish(source)
+    } catch (error) {
+      const code = error instanceof HubError ? error.code : 'HUB_INTERNAL'
+      this.#refused[code] = (this.#refused[code] ?? 0) + 1
+      throw error
+    }
+  }
+
+  /** Cuts the viewings of these sessions. */
+  cutSessions(sessionHashes: readonly string[]): void {
+    const ended = new Set(sessionHashes)
+    this.#cutWhere(({ viewer }) => ended.has(viewer.sessionHash), 'session ended')
+  }
+
+  /** Looks at all that time decides, and at sessions that ended without the hub having ended them. */
+  async look(): Promise<void> {
+    const nowMs = performance.now()
+    for (const [cameraId, stream] of this.#streams) {
+      if (!stream.look(nowMs)) this.#streams.delete(cameraId)
+    }
+    await this.#lookAtSessions()
+    if (nowMs - this.#keptBytesMs < KEEP_BYTES_MS) return
+    this.#keptBytesMs = nowMs
+    const counts = [...this.#viewings].filter(({ isRecorded }) => isRecorded)
+    await this.#deps.viewings.keepBytes(
+      counts.map(({ viewingId, place }) => ({ viewingId, bytes: place.player.sentBytes })),
+    )
+  }
+
+  /** Cuts everybody; no more players or publishers come in. Idempotent. */
+  cutAll(): void {
+    this.#isClosed = true
+    this.#cutWhere(() => true, 'hub stopped')
+    for (const stream of this.#streams.values()) stream.close('the hub is stopping')
+    this.#streams.clear()
+  }
+
+  /** After `cutAll`: waits until every viewing is closed on the record. */
+  async settled(): Promise<void> {
+    while (this.#closing.size > 0) await Promise.all(this.#closing)
+  }
+
+  #register(viewer: Principal, grantId: string, sink: PlayerSink): Viewing {
+    const { bounds } = this.#deps
+    if (this.#isClosed) throw new HubError('HUB_STREAM_NONE', 'the hub is stopping')
+    if (this.#viewings.size >= bounds.maxPlayers) {
+      throw new HubError('HUB_STREAM_FULL', `${bounds.maxPlayers} players are open already`)
+    }
+    const own = [...this.#viewings].filter((other) => other.viewer.userId === viewer.userId)
+    if (own.length >= bounds.maxPlayersPerUser) {
+      throw new HubError('HUB_STREAM_FULL', `you have ${bounds.maxPlayersPerUser} players open already`)
+    }
+    const started = Promise.withResolvers<void>()
+    const giveUp = (why: WhyClosed): void => this.#close(viewing, why)
+    const player = new Player({
+      sink,
+      limits: bounds,
+      counters: this.#counters,
+      onGiveUp: giveUp,
+      onBegun: () => started.resolve(),
+    })
+    const viewing: Viewing = {
+      viewingId: randomUUID(),
+      grantId,
+      cameraId: '',
+      viewer,
+      openedAtMs: this.#now(),
+      isRecorded: false,
+      place: { player, giveUp },
+      sink,
+      started,
+    }
+    this.#viewings.add(viewing)
+    return viewing
+  }
+
+  async #admit(viewing: Viewing): Promise<void> {
+    const { grants, viewings } = this.#deps
+    const { grantId, viewer } = viewing
+    const [grant, sessions] = await Promise.all([
+      grants.find(grantId),
+      this.#livingSessions([viewer.sessionHash]),
+    ])
+    if (!sessions.has(viewer.sessionHash)) throw cutError('session ended')
+    // Another's grant is not told from one that does not exist.
+    if (!grant || grant.userId !== viewer.userId || grant.edgeId === null) {
+      throw new HubError('HUB_NOT_FOUND', `no grant ${grantId}`)
+    }
+    const nowMs = this.#now()
+    const state = stateAt(grant, nowMs)
+    if (state === 'pending') throw new HubError('HUB_GRANT_PENDING', 'the grant waits for its approval')
+    if (state !== 'active' || endOf(grant, nowMs)) {
+      throw new HubError('HUB_GRANT_ENDED', `the grant does not hold any more: ${state}`)
+    }
+    viewing.cameraId = grant.cameraId
+    if (viewing.why) throw cutError(viewing.why)
+    await viewings.open(viewing)
+    viewing.isRecorded = true
+    this.#counters.viewingsOpened += 1
+    if (viewing.why) {
+      this.#record(viewing, viewing.why)
+      throw cutError(viewing.why)
+    }
+    const leftMs = Math.min(Math.max(0, grant.endAtMs - this.#now()), MAX_TIMER_MS)
+    viewing.expiry = setTimeout(() => this.#close(viewing, 'grant expired'), leftMs)
+    viewing.stream = this.#streamOf(grant.cameraId, grant.edgeId)
+    viewing.stream.attach(viewing.place)
+  }
+
+  #streamOf(cameraId: string, edgeId: string): CameraStream {
+    const existing = this.#streams.get(cameraId)
+    if (existing) return existing
+    const { bounds, media, sendRelay } = this.#deps
+    const stream = new CameraStream({
+      cameraId,
+      edgeId,
+      limits: bounds,
+      media,
+      sendRelay,
+      log: this.#log,
+      now: this.#now,
+    })
+    this.#streams.set(cameraId, stream)
+    return stream
+  }
+
+  #cutWhere(isMeant: (viewing: Viewing) => boolean, why: WhyClosed): void {
+    for (const viewing of [...this.#viewings]) if (isMeant(viewing)) this.#close(viewing, why)
+  }
+
+  /** The bytes first, then everything else. Idempotent. */
+  #close(viewing: Viewing, why: WhyClosed): void {
+    if (viewing.why) return
+    viewing.why = why
+    const hasBegun = viewing.place.player.hasBegun
+    const bytes = viewing.place.player.sentBytes
+    if (hasBegun) viewing.sink.cut()
+    this.#forget(viewing)
+    // A player that has not begun can still be told why; one that has left needs no answer.
+    if (hasBegun || why === 'player left') viewing.started.resolve()
+    else viewing.started.reject(cutError(why))
+    if (viewing.isRecorded) this.#record(viewing, why, bytes)
+  }
+
+  #forget(viewing: Viewing): void {
+    this.#viewings.delete(viewing)
+    clearTimeout(viewing.expiry)
+    viewing.stream?.detach(viewing.place)
+    // Nobody waits for it when `#admit` has thrown.
+    viewing.started.promise.catch(() => undefined)
+  }
+
+  #record(viewing: Viewing, why: WhyClosed, bytes = 0): void {
+    this.#closed[why] = (this.#closed[why] ?? 0) + 1
+    const closing = this.#recordPersistently(viewing, why, bytes).finally(() => this.#closing.delete(closing))
+    this.#closing.add(closing)
+  }
+
+  /** A store that fails now leaves the row open; the next start closes it. */
+  async #recordPersistently(viewing: Viewing, why: WhyClosed, bytes: number): Promise<void> {
+    for (let attempt = 1; attempt <= CLOSE_ATTEMPTS; attempt++) {
+      try {
+        return await this.#deps.viewings.close(viewing, { bytes, why })
+      } catch (err) {
+        const { viewingId } = viewing
+        this.#log.error({ err, viewingId, attempt }, 'a viewing could not be closed on the record')
+        await new Promise((resolve) => setTimeout(resolve, CLOSE_RETRY_MS))
+      }
+    }
+  }
+
+  async #lookAtSessions(): Promise<void> {
+    const hashes = [...new Set([...this.#viewings].map(({ viewer }) => viewer.sessionHash))]
+    if (hashes.length === 0) return
+    const living = await this.#livingSessions(hashes)
+    this.cutSessions(hashes.filter((hash) => !living.has(hash)))
+  }
+
+  async #livingSessions(hashes: readonly string[]): Promise<Set<string>> {
+    const rows = await this.#deps.relational.read
+      .selectFrom('session')
+      .select('token_hash')
+      .where('token_hash', 'in', hashes)
+      .where('expires_at_ms', '>', this.#now())
+      .execute()
+    return new Set(rows.map((row) => row.token_hash))
+  }
+}
+
+function cutError(why: WhyClosed): HubError {
+  return new HubError(...ANSWERS[why])
+}

@@ -1,0 +1,203 @@
+/** Grants in the tables, each read together with what decides whether it holds. */
+import type { Grant, Purpose } from '@patrolhub/protocol'
+import type { Insertable } from 'kysely'
+import { inScope, type Scoped } from '../access/scope.ts'
+import type { DbOrTransaction } from '../ports/relational.ts'
+import type { GrantTable } from '../ports/tables.ts'
+import { type Standing, stateAt } from './grant-policy.ts'
+
+export interface GrantRecord extends Standing {
+  grantId: string
+  userId: string
+  userName: string
+  cameraId: string
+  cameraName: string
+  edgeId: string | null
+  /** Where the camera was when the grant was asked for. */
+  region: string
+  purpose: string
+  note: string
+  incidentId: string | null
+  beginAtMs: number
+  approverName: string | null
+}
+
+function select(db: DbOrTransaction, nowMs: number) {
+  return db
+    .selectFrom('viewing_grant')
+    .innerJoin('user_account', 'user_account.user_id', 'viewing_grant.user_id')
+    .leftJoin('user_account as approver', 'approver.user_id', 'viewing_grant.approver_id')
+    .leftJoin('device', (join) =>
+      join.onRef('device.device_id', '=', 'viewing_grant.camera_id').on('device.kind', '=', 'camera'),
+    )
+    .selectAll('viewing_grant')
+    .select([
+      'user_account.display_name as user_name',
+      'user_account.role',
+      'user_account.scope',
+      'user_account.is_disabled',
+      'approver.display_name as approver_name',
+      'device.name as camera_name',
+      'device.region as camera_region',
+      'device.sensitivity',
+      'device.edge_id',
+    ])
+    .select((eb) =>
+      eb
+        .selectFrom('session')
+        .select((count) => count.fn.countAll<number>().as('n'))
+        .whereRef('session.user_id', '=', 'viewing_grant.user_id')
+        .where('session.expires_at_ms', '>', nowMs)
+        .as('sessions'),
+    )
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof select>['execute']>>[number]
+
+function toRecord(row: Row): GrantRecord {
+  const hasCamera = row.camera_region !== null && row.sensitivity !== null
+  return {
+    grantId: row.grant_id,
+    userId: row.user_id,
+    userName: row.user_name,
+    cameraId: row.camera_id,
+    cameraName: row.camera_name ?? row.camera_id,
+    edgeId: row.edge_id,
+    region: row.region,
+    purpose: row.purpose,
+    note: row.note,
+    incidentId: row.incident_id,
+    state: row.state,
+    beginAtMs: row.begin_at_ms,
+    endAtMs: row.end_at_ms,
+    createdAtMs: row.created_at_ms,
+    approverId: row.approver_id,
+    approverName: row.approver_name,
+    user: {
+      role: row.role,
+      scope: row.scope,
+      isDisabled: row.is_disabled === 1,
+      isSignedIn: Number(row.sessions) > 0,
+    },
+    camera: hasCamera ? { region: row.camera_region!, sensitivity: row.sensitivity! } : undefined,
+  }
+}
+
+export function viewOf(record: GrantRecord, nowMs: number): Grant {
+  const state = stateAt(record, nowMs)
+  return {
+    grantId: record.grantId,
+    userId: record.userId,
+    userName: record.userName,
+    cameraId: record.cameraId,
+    cameraName: record.cameraName,
+    purpose: record.purpose as Purpose,
+    note: record.note,
+    ...(record.incidentId === null ? {} : { incidentId: record.incidentId }),
+    state,
+    beginAtMs: record.beginAtMs,
+    endAtMs: record.endAtMs,
+    ...(record.approverName === null ? {} : { approverName: record.approverName }),
+    ...(state === 'active' ? { playPath: `/media/live/${record.grantId}.flv` } : {}),
+  }
+}
+
+export async function findGrant(
+  db: DbOrTransaction,
+  grantId: string,
+  nowMs: number,
+): Promise<GrantRecord | undefined> {
+  const row = await select(db, nowMs).where('viewing_grant.grant_id', '=', grantId).executeTakeFirst()
+  return row && toRecord(row)
+}
+
+/** Pending and active ones, of everybody. */
+export async function openGrants(db: DbOrTransaction, nowMs: number): Promise<GrantRecord[]> {
+  const rows = await select(db, nowMs).where('viewing_grant.state', 'in', ['pending', 'active']).execute()
+  return rows.map(toRecord)
+}
+
+export async function grantsOf(
+  db: DbOrTransaction,
+  userId: string,
+  nowMs: number,
+  limit: number,
+): Promise<GrantRecord[]> {
+  const rows = await select(db, nowMs)
+    .where('viewing_grant.user_id', '=', userId)
+    .orderBy('viewing_grant.created_at_ms', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(toRecord)
+}
+
+/** Others' grants for cameras inside the scope that ended after `sinceMs` or are open. */
+export async function grantsInScope(
+  db: DbOrTransaction,
+  who: Scoped & { userId: string },
+  times: { nowMs: number; sinceMs: number },
+  limit: number,
+): Promise<GrantRecord[]> {
+  const rows = await select(db, times.nowMs)
+    .where('viewing_grant.user_id', '!=', who.userId)
+    .where((eb) => inScope(who, eb.ref('viewing_grant.region')))
+    .where('viewing_grant.end_at_ms', '>', times.sinceMs)
+    .orderBy('viewing_grant.created_at_ms', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(toRecord)
+}
+
+export async function countOpenGrants(db: DbOrTransaction, userId: string): Promise<number> {
+  const row = await db
+    .selectFrom('viewing_grant')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('user_id', '=', userId)
+    .where('state', 'in', ['pending', 'active'])
+    .executeTakeFirstOrThrow()
+  return Number(row.n)
+}
+
+export async function insertGrant(db: DbOrTransaction, row: Insertable<GrantTable>): Promise<void> {
+  await db.insertInto('viewing_grant').values(row).execute()
+}
+
+/** Changes an open grant that is still in the state it was read in; false if somebody was faster. */
+export async function moveGrant(
+  db: DbOrTransaction,
+  grant: Pick<GrantRecord, 'grantId' | 'state'>,
+  values: { state: string; begin_at_ms?: number; end_at_ms?: number; approver_id?: string },
+): Promise<boolean> {
+  const result = await db
+    .updateTable('viewing_grant')
+    .set(values)
+    .where('grant_id', '=', grant.grantId)
+    .where('state', '=', grant.state)
+    .executeTakeFirst()
+  return Number(result.numUpdatedRows) === 1
+}
+
+/** The camera, if it lies inside the scope. */
+export function findCameraInScope(db: DbOrTransaction, who: Scoped, cameraId: string) {
+  return db
+    .selectFrom('device')
+    .select(['device_id', 'region', 'sensitivity', 'name'])
+    .where('device_id', '=', cameraId)
+    .where('kind', '=', 'camera')
+    .where((eb) => inScope(who, eb.ref('region')))
+    .executeTakeFirst()
+}
+
+export async function incidentIsInScope(
+  db: DbOrTransaction,
+  who: Scoped,
+  incidentId: string,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('incident')
+    .select('incident_id')
+    .where('incident_id', '=', incidentId)
+    .where((eb) => inScope(who, eb.ref('region')))
+    .executeTakeFirst()
+  return row !== undefined
+}

@@ -1,0 +1,76 @@
+/** Composes the streams feature: grants, the gate, the media server behind it, and the watch over all of them. */
+import { Gate } from './gate.ts'
+import { gateRoutes } from './gate-routes.ts'
+import { grantRoutes } from './grant-routes.ts'
+import { Grants } from './grants.ts'
+import { STREAM_LIMITS } from './limits.ts'
+import { MediaServer } from './media-server.ts'
+import type { Streams, StreamsDeps } from './streams.ts'
+import { Viewings } from './viewings.ts'
+
+export function streamsFeature(deps: StreamsDeps): Streams {
+  const bounds = { ...STREAM_LIMITS, ...deps.limits }
+  const log = deps.log.child({ component: 'streams' })
+  const media = new MediaServer({ log: deps.log })
+  const grants = new Grants(deps)
+  const viewings = new Viewings(deps)
+  const gate = new Gate({ ...deps, grants, viewings, media, bounds })
+  const stopListening: (() => void)[] = []
+  let timer: NodeJS.Timeout | undefined
+  let looking: Promise<void> | undefined
+  let isLookWanted = false
+  let closing: Promise<void> | undefined
+
+  /** One look at a time; one that is wanted meanwhile follows at once. */
+  function look(): void {
+    isLookWanted = true
+    looking ??= (async () => {
+      while (isLookWanted && !closing) {
+        isLookWanted = false
+        try {
+          await Promise.all([grants.look(), gate.look()])
+        } catch (err) {
+          log.error({ err }, 'the watch over grants and viewings failed; it goes on')
+        }
+      }
+    })().finally(() => {
+      looking = undefined
+    })
+  }
+
+  async function close(): Promise<void> {
+    clearInterval(timer)
+    for (const stop of stopListening) stop()
+    gate.cutAll()
+    await looking
+    await gate.settled()
+    await media.close()
+  }
+
+  const streams: Streams = {
+    async start(signal) {
+      const swept = await viewings.sweep()
+      if (swept > 0) log.warn({ viewings: swept }, 'viewings of an earlier run were closed')
+      await media.start()
+      stopListening.push(
+        deps.access.onSessionsEnded((hashes) => {
+          gate.cutSessions(hashes)
+          look()
+        }),
+        deps.access.onUsersChanged(look),
+      )
+      timer = setInterval(look, bounds.watchMs)
+      signal?.addEventListener('abort', () => void streams.close(), { once: true })
+    },
+    close() {
+      closing ??= close()
+      return closing
+    },
+    routes: async (app) => {
+      await app.register(grantRoutes(grants))
+      await app.register(gateRoutes(gate))
+    },
+    stats: () => ({ ...gate.stats(), mediaServerRestarts: media.restarts }),
+  }
+  return streams
+}
