@@ -152,7 +152,7 @@ describe('CameraPipeline', () => {
     const { pipeline, alerts, logText } = await start(gst.url, faulty)
     await waitFor('an alert', () => alerts.length > 0, { seen: () => answered })
     expect(logText()).toContain('this frame is cursed')
-    expect(pipeline.health().framesDropped).toBe(1)
+    await waitFor('the late answer', () => pipeline.health().framesDropped === 1)
     await pipeline.close()
     await pipeline.close()
     expect(pipeline.health().state).toBe('offline')
