@@ -1,5 +1,6 @@
 /** Every read of the hub, with its cache key: features ask by these, and the socket's events update the same keys. */
 import type {
+  Alert,
   AlertPage,
   AuditPage,
   DeviceList,
@@ -111,6 +112,14 @@ export const dispatchQuery = (dispatchId: string) =>
     queryKey: ['dispatch', dispatchId],
     queryFn: ({ signal }) =>
       api.get<Dispatch>(`/api/dispatches/${encodeURIComponent(dispatchId)}`, { signal }),
+  })
+
+/** The alerts of the incident that a dispatch is about: what a patroller may see of it. */
+export const dispatchAlertsQuery = (dispatchId: string) =>
+  queryOptions({
+    queryKey: ['dispatch-alerts', dispatchId],
+    queryFn: ({ signal }) =>
+      api.get<{ items: Alert[] }>(`/api/dispatches/${encodeURIComponent(dispatchId)}/alerts`, { signal }),
   })
 
 export const teamsQuery = queryOptions({

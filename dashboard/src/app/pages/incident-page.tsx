@@ -57,6 +57,7 @@ export function IncidentPage() {
       <div className={styles.split}>
         <div className={styles.column}>
           <IncidentEvidence alerts={detail.alerts} />
+          <IncidentSeries alert={detail.alerts[0]} />
         </div>
         <div className={styles.column}>
           <IncidentActions
@@ -68,7 +69,6 @@ export function IncidentPage() {
             }
           />
           {camera && may('grant.request') ? <LivePanel camera={camera} incidentId={incidentId} /> : null}
-          <IncidentSeries alert={detail.alerts[0]} />
           <DispatchList dispatches={detail.dispatches} />
           <IncidentTimeline transitions={detail.transitions} />
           <ErrorNote error={error} />

@@ -18,7 +18,8 @@ export function SecretDialog({ secret, onClose }: { secret: Secret; onClose: () 
   const { t } = useTranslation()
   const [isCopied, setCopied] = useState(false)
   return (
-    <Dialog title={secret.title} onClose={onClose}>
+    // Escape does nothing: what is closed by a slip of the hand cannot be read again.
+    <Dialog title={secret.title} onClose={() => {}}>
       <dl className={styles.secret}>
         <dt>{t('admin.for')}</dt>
         <dd>{secret.owner}</dd>

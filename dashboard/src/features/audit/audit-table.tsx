@@ -47,7 +47,11 @@ export function AuditTable() {
             { title: t('audit.actor'), cell: (entry) => entry.actorName },
             {
               title: t('audit.action'),
-              cell: (entry) => <code className={styles.code}>{entry.action}</code>,
+              cell: (entry) => (
+                <span title={entry.action}>
+                  {t(`auditAction.${entry.action}`, { defaultValue: entry.action })}
+                </span>
+              ),
             },
             {
               title: t('audit.subject'),

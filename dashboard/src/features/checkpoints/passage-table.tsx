@@ -5,6 +5,7 @@ import { DataTable } from '../../ui/data-table.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
+import { vehicleClassLabel } from './vehicle-class.ts'
 
 const SHOWN = 30
 
@@ -33,13 +34,14 @@ export function PassageTable({ checkpointId }: { checkpointId: string }) {
             },
             {
               title: t('passage.vehicleClass'),
-              cell: (passage) =>
-                t(`vehicleClass.${passage.vehicleClass}`, { defaultValue: passage.vehicleClass ?? '–' }),
+              cell: (passage) => vehicleClassLabel(passage.vehicleClass, t),
             },
             {
               title: t('passage.direction'),
               cell: (passage) =>
-                t(`direction.${passage.direction}`, { defaultValue: passage.direction ?? '–' }),
+                passage.direction === undefined
+                  ? '–'
+                  : t(`direction.${passage.direction}`, { defaultValue: passage.direction }),
             },
             {
               title: t('passage.hasPlate'),

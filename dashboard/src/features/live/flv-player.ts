@@ -23,8 +23,10 @@ interface FlvPlayerOptions {
 
 const RETRY_MIN_MS = 1_000
 const RETRY_MAX_MS = 10_000
+/** The hub waits for a camera's first picture and says so when none came; only then is it asked again. */
+const FIRST_PICTURE_MS = 20_000
 /** Without a new picture for this long the stream counts as broken, whatever the connection says. */
-const STALL_MS = 8_000
+const STALL_MS = 12_000
 const STALL_CHECK_MS = 2_000
 
 Mpegts.LoggingControl.applyConfig({ enableAll: false })
@@ -104,7 +106,8 @@ export class FlvPlayer {
         lastMoveMs = performance.now()
         return
       }
-      if (!document.hidden && performance.now() - lastMoveMs > STALL_MS) {
+      const patienceMs = isPlaying ? STALL_MS : FIRST_PICTURE_MS
+      if (!document.hidden && performance.now() - lastMoveMs > patienceMs) {
         this.#again(isPlaying ? 'interrupted' : 'offline')
       }
     }

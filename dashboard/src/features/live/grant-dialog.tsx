@@ -1,4 +1,4 @@
-import type { Camera, Grant, NewGrant, Purpose } from '@patrolhub/protocol'
+import type { Camera, Grant, NewGrant, Purpose, Sensitivity } from '@patrolhub/protocol'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -22,6 +22,13 @@ const PURPOSES = Object.keys({
 
 const MINUTES = [5, 10, 15, 30, 60, 120] as const
 
+/** The hub asks for a word on why beyond public places, and gives less time; it decides, this only asks well. */
+const MAX_MINUTES: Readonly<Record<Sensitivity, number>> = { public: 120, controlled: 120, restricted: 60 }
+
+function needsNote(sensitivity: Sensitivity, purpose: Purpose): boolean {
+  return sensitivity !== 'public' || purpose === 'other'
+}
+
 interface GrantDialogProps {
   camera: Camera
   incidentId?: string
@@ -33,6 +40,7 @@ export function GrantDialog({ camera, incidentId, onClose }: GrantDialogProps) {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const [purpose, setPurpose] = useState<Purpose>(incidentId ? 'incident_handling' : 'alert_check')
+  const isNoteNeeded = needsNote(camera.sensitivity, purpose)
   const ask = useMutation({
     mutationFn: (body: NewGrant) => api.post<Grant>('/api/grants', body),
     onSuccess: (grant) => {
@@ -64,17 +72,18 @@ export function GrantDialog({ camera, incidentId, onClose }: GrantDialogProps) {
           choices={PURPOSES.map((value) => ({ value, label: t(`purpose.${value}`) }))}
         />
         <TextArea
-          label={purpose === 'other' ? t('grant.noteNeeded') : t('grant.note')}
+          label={t('grant.note')}
+          hint={isNoteNeeded ? t('grant.noteNeeded') : undefined}
           name="note"
           rows={2}
           maxLength={400}
-          required={purpose === 'other'}
+          required={isNoteNeeded}
         />
         <SelectField
           label={t('grant.minutes')}
           name="minutes"
           defaultValue="10"
-          choices={MINUTES.map((value) => ({
+          choices={MINUTES.filter((value) => value <= MAX_MINUTES[camera.sensitivity]).map((value) => ({
             value: String(value),
             label: t('grant.minuteChoice', { value }),
           }))}

@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
-import { evidenceUrl } from '../../lib/api.ts'
 import { dispatchQuery } from '../../lib/queries.ts'
 import { ruleLabel } from '../../lib/reason.ts'
 import { useRegionName } from '../../lib/region-name.ts'
@@ -10,7 +9,6 @@ import { Button } from '../../ui/button.tsx'
 import { DeadlineText } from '../../ui/deadline-text.tsx'
 import { DispatchStateMark } from '../../ui/dispatch-state.tsx'
 import { DrillMark } from '../../ui/drill-mark.tsx'
-import { EvidencePicture } from '../../ui/evidence-picture.tsx'
 import { Icon } from '../../ui/icon.tsx'
 import { ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { SeverityMark } from '../../ui/severity-mark.tsx'
@@ -19,6 +17,7 @@ import { CloseForm } from './close-form.tsx'
 import { useOutbox, useUnsent } from './outbox-context.tsx'
 import styles from './patrol.module.css'
 import { nextStep, stateWithUnsent } from './patrol-progress.ts'
+import { Sighting } from './sighting.tsx'
 import { StepTrail } from './step-trail.tsx'
 import { UnsentNote } from './unsent-note.tsx'
 
@@ -69,16 +68,7 @@ export function PatrolDispatch({ dispatchId }: { dispatchId: string }) {
           <p>{dispatch.instruction}</p>
         </section>
       ) : null}
-      {incident.snapshotId ? (
-        <a href={evidenceUrl(incident.snapshotId)} target="_blank" rel="noreferrer">
-          <EvidencePicture
-            evidenceId={incident.snapshotId}
-            isStored
-            alt={t('evidence.snapshotOf', { name: incident.deviceName })}
-            severity={incident.severity}
-          />
-        </a>
-      ) : null}
+      <Sighting dispatch={dispatch} />
       <UnsentNote dispatchId={dispatchId} />
       <StepTrail dispatch={dispatch} unsent={unsent} />
       {isFull ? <p role="alert">{t('patrol.outboxFull')}</p> : null}
