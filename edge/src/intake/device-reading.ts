@@ -13,6 +13,9 @@ export interface Reading {
 const EARLIEST_MS = Date.UTC(2000, 0)
 const LATEST_MS = Date.UTC(2200, 0)
 
+/** Beyond this a number is a fault of the device, and sums of squares would overflow. */
+const LARGEST_VALUE = 1e15
+
 /** Arbitrary bytes give refusals, never an exception. */
 export function parseDeviceReadings(payload: Uint8Array): ParsedItems<Reading> {
   const json = readJson(payload)
@@ -29,6 +32,7 @@ function parseReading(fields: Fields): Reading | Refusal {
   const value = fields.number('value')
   if (value === undefined) return { field: 'value', reason: 'is missing' }
   if (Number.isNaN(value)) return { field: 'value', reason: 'is not a number' }
+  if (Math.abs(value) > LARGEST_VALUE) return { field: 'value', reason: 'is larger than any quantity' }
   const reading: Reading = { quantity, value }
   const atMs = fields.number('atMs')
   if (atMs !== undefined) {

@@ -188,6 +188,7 @@ describe('readings', () => {
           { quantity: 'Water-Level', value: '3.25', unit: 'm', atMs: NOON_MS },
           { quantity: 'smoke', value: null },
           { quantity: 'smoke' },
+          { quantity: 'smoke', value: -1e16 },
           { quantity: '9', value: 1 },
           { quantity: 'smoke', value: 1, atMs: 12 },
         ]),
@@ -197,6 +198,7 @@ describe('readings', () => {
       refusals: [
         { field: 'value', reason: 'is missing' },
         { field: 'value', reason: 'is missing' },
+        { field: 'value', reason: 'is larger than any quantity' },
         { field: 'quantity', reason: '9 is not a name such as water_level' },
         { field: 'atMs', reason: 'is not a time in milliseconds since 1970' },
       ],
