@@ -3,6 +3,7 @@
  * table of contents; features know each other only by what is handed to them here.
  */
 import type { AddressInfo } from 'node:net'
+import { edgeTopics } from '@patrolhub/protocol'
 import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
 import type { Logger } from 'pino'
@@ -31,6 +32,7 @@ import type { Broker } from './ports/broker.ts'
 import type { Relational } from './ports/relational.ts'
 import type { TimeSeries } from './ports/timeseries.ts'
 import { pushFeature } from './push/push-feature.ts'
+import { streamsFeature } from './streams/streams-feature.ts'
 
 export interface Hub {
   httpPort: number
@@ -93,9 +95,17 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     push,
     log,
     snapshotStored: (trx, snapshot) => incidents.snapshotStored(trx, snapshot),
-    announceIncidents: (incidentIds) => incidents.announce(incidentIds),
+    announceIncidents: (incidentIds) => incidents.announceToAll(incidentIds),
   })
   const dispatches: Dispatches = dispatchFeature({ relational, audit, push, access, incidents, evidence })
+  const streams = streamsFeature({
+    relational,
+    audit,
+    push,
+    access,
+    log,
+    sendRelay: (edgeId, command) => publish(edgeTopics.relay(edgeId), JSON.stringify(command)),
+  })
   const devices = devicesFeature({ relational, push, audit, log })
   const ingest = ingestFeature({
     relational,
@@ -121,6 +131,17 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   })
 
   observe(metrics, 'sockets', 'Screens connected now.', () => push.stats().connected)
+  observe(
+    metrics,
+    'push_slow_cut',
+    'Screens cut because they did not read.',
+    () => push.stats().slowClientsCut,
+  )
+  observe(metrics, 'viewings', 'Players open now.', () => streams.stats().viewings)
+  observe(metrics, 'cameras_wanted', 'Cameras asked for now.', () => streams.stats().camerasWanted)
+  observe(metrics, 'cameras_published', 'Cameras published now.', () => streams.stats().camerasPublished)
+  observe(metrics, 'evidence_stored', 'Pieces of evidence stored.', () => evidence.stats().stored)
+  observe(metrics, 'evidence_refused', 'Uploads of evidence refused.', () => evidence.stats().refused)
 
   const app = await createHttpServer(
     {
@@ -144,6 +165,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.register(incidents.routes)
   await app.register(dispatches.routes)
   await app.register(evidence.routes)
+  await app.register(streams.routes)
   await app.register(devices.routes)
   await app.register(analytics.routes)
   await serveDashboard(app, config.dashboardDir, log)
@@ -151,12 +173,14 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.ready()
 
   async function start(): Promise<Hub> {
-    const oneTimePassword = await access.ensureAdministrator()
     access.start()
     stack.defer(() => access.close())
     await evidence.start()
+    await streams.start()
+    stack.defer(() => streams.close())
     await devices.start()
     // Closed in reverse: first nobody comes in any more, then what is inside is finished, then the stores close.
+    stack.defer(() => devices.close())
     stack.defer(() => ingest.close())
     broker = stack.adopt(
       await startAedes({
@@ -179,6 +203,8 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     stack.defer(() => push.close())
     await listen(app, config)
     const httpPort = (app.server.address() as AddressInfo).port
+    // Last: a start that fails must not take the one-time password with it.
+    const oneTimePassword = await access.ensureAdministrator()
     folder.announce({ httpPort, mqttPort: broker.port })
     return { httpPort, mqttPort: broker.port, oneTimePassword, close: () => stack.disposeAsync() }
   }

@@ -53,6 +53,8 @@ export interface Devices {
   /** After the commit: tells the screens, and reads ownership again. */
   announce(change: DeviceChange): Promise<void>
   noteState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void>
+  /** Resolves when every state that was told is in the store. */
+  close(): Promise<void>
   /** The edge that speaks for the device; `undefined` if no edge has described it. */
   ownerOf(deviceId: string): string | undefined
   find(deviceId: string, db?: DbOrTransaction): Promise<Device | undefined>
@@ -162,6 +164,10 @@ class DeviceService implements Devices {
       })
     this.#stateChanges.set(edgeId, change)
     return change
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#stateChanges.values())
   }
 
   ownerOf(deviceId: string): string | undefined {

@@ -97,7 +97,12 @@ class AedesBroker implements Broker {
     this.#aedes.on('clientError', (client, error) => this.#failed(client, error))
     this.#aedes.on('connectionError', (client, error) => this.#failed(client, error))
     const onSocket = (socket: Socket) => this.#accept(socket)
-    this.#server = options.tls ? createTlsServer(options.tls, onSocket) : createServer(onSocket)
+    this.#server = options.tls
+      ? createTlsServer(
+          { ...options.tls, minVersion: 'TLSv1.2', handshakeTimeout: CONNECT_TIMEOUT_MS },
+          onSocket,
+        )
+      : createServer(onSocket)
     this.#server.maxConnections = options.maxConnections
     this.#server.on('drop', () => options.metrics.mqttClosed.inc({ reason: 'too many connections' }))
     this.#server.on('tlsClientError', () => options.metrics.mqttClosed.inc({ reason: 'tls' }))

@@ -1,0 +1,211 @@
+/** Devices and figures as the screens see them: over HTTP and the socket, inside a scope. */
+import { once } from 'node:events'
+import type {
+  Camera,
+  DeviceList,
+  Edge,
+  HealthRecord,
+  Overview,
+  PassageList,
+  Series,
+} from '@patrolhub/protocol'
+import { io, type Socket } from 'socket.io-client'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type DashboardSession, signIn } from './support/dashboard-session.ts'
+import { alertRecord, camera, EdgeClient, passage, REGION } from './support/edge-client.ts'
+import { runMain, startTestHub, type TestHub, testEnv } from './support/hub.ts'
+
+let hub: TestHub
+let admin: DashboardSession
+let village: DashboardSession
+let edge: EdgeClient
+let socket: Socket
+
+async function person(username: string, role: string, scope: string): Promise<DashboardSession> {
+  const env = testEnv(hub.dataDir)
+  const added = await runMain(['user', 'add', username, '--role', role, '--scope', scope, '--name', 'N'], env)
+  return signIn(hub.url, username, /one-time password: (\S+)/.exec(added.stdout)![1]!)
+}
+
+function health(state: 'online' | 'offline', framesAnalysed: number): HealthRecord {
+  const cameraHealth = { state, why: '', framesAnalysed, framesDropped: 0, inferenceMsP50: 9 }
+  return {
+    kind: 'health',
+    atMs: Date.now(),
+    uptimeSeconds: 1,
+    cpuPercent: 1,
+    memoryMb: 1,
+    journalRecords: 0,
+    refusedMessages: 0,
+    cameras: [
+      { cameraId: 'cam-01', ...cameraHealth },
+      { cameraId: 'cam-of-others', ...cameraHealth },
+    ],
+  }
+}
+
+/** The next event of this name that fits. */
+async function heard<T>(event: string, fits: (payload: T) => boolean): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const timer = setTimeout(() => reject(new Error(`no such ${event} came`)), 10_000)
+  const listener = (payload: T) => fits(payload) && resolve(payload)
+  socket.on(event, listener)
+  try {
+    return await promise
+  } finally {
+    clearTimeout(timer)
+    socket.off(event, listener)
+  }
+}
+
+beforeAll(async () => {
+  hub = await startTestHub()
+  admin = await signIn(hub.url, 'admin', hub.oneTimePassword)
+  village = await person('elsewhere', 'operator', '410503')
+  socket = io(hub.url, { transports: ['websocket'], extraHeaders: { cookie: admin.cookie } })
+  await once(socket as never, 'connect')
+  const token = await hub.addEdge('edge-01', REGION)
+  edge = await EdgeClient.connect({ port: hub.mqttPort, edgeId: 'edge-01', token })
+  const online = heard<Edge>('edge', ({ edgeId, state }) => edgeId === 'edge-01' && state === 'online')
+  await edge.hello({
+    cameras: [camera('cam-01')],
+    checkpoints: [{ checkpointId: 'cp-01', name: 'North road', region: REGION, lanes: 2 }],
+    sensors: [{ sensorId: 'water-01', name: 'River', region: REGION, quantity: 'water_level', unit: 'm' }],
+  })
+  expect((await online).software).toBe('test 1.0')
+})
+afterAll(async () => {
+  socket?.close()
+  await edge?.close()
+  await hub?.close()
+})
+
+describe('devices', () => {
+  it('are listed inside the scope only', async () => {
+    const { edges, cameras, checkpoints, sensors } = (await admin.ask('GET', '/api/devices'))
+      .json as DeviceList
+    expect(edges.map(({ edgeId, state }) => [edgeId, state])).toEqual([['edge-01', 'online']])
+    expect(cameras).toEqual([{ ...camera('cam-01'), edgeId: 'edge-01' }])
+    expect(checkpoints[0]).toMatchObject({ checkpointId: 'cp-01', lanes: 2, edgeId: 'edge-01' })
+    expect(sensors[0]).toMatchObject({ sensorId: 'water-01', quantity: 'water_level' })
+    const elsewhere = (await village.ask('GET', '/api/devices')).json
+    expect(elsewhere).toEqual({ edges: [], cameras: [], checkpoints: [], sensors: [] })
+  })
+
+  it('tell the screens when a camera changes its state, once, and when their edge goes away', async () => {
+    const cameras: Camera[] = []
+    socket.on('camera', (payload: Camera) => cameras.push(payload))
+    await edge.send('measurements', 1, [health('online', 10)])
+    await expect.poll(() => cameras.at(-1)?.health?.state).toBe('online')
+    await edge.send('measurements', 2, [health('online', 20), health('online', 30)])
+    await edge.cursor(({ upTo }) => upTo === 3)
+    const overview = (await admin.ask('GET', '/api/overview')).json as Overview
+    expect(overview).toMatchObject({ camerasOnline: 1, framesAnalysed: 30, edgesOnline: 1 })
+    expect(cameras).toHaveLength(1)
+    edge.mqtt.stream.destroy()
+    await expect
+      .poll(() => cameras.at(-1)?.health)
+      .toMatchObject({ state: 'offline', why: 'its edge is offline' })
+    const list = (await admin.ask('GET', '/api/devices')).json as DeviceList
+    expect(list.edges[0]!.state).toBe('offline')
+    expect((await admin.ask('GET', '/api/overview')).json).toMatchObject({ camerasOnline: 0, edgesOnline: 0 })
+    expect(list.cameras.some(({ cameraId }) => cameraId === 'cam-of-others')).toBe(false)
+  })
+
+  it('are added by who may, inside the scope, with a token that works', async () => {
+    const made = await admin.ask('POST', '/api/edges', { edgeId: 'edge-09', name: 'New', region: '410502' })
+    expect(made.status).toBe(201)
+    const { token } = made.json as { token: string }
+    const client = await EdgeClient.connect({ port: hub.mqttPort, edgeId: 'edge-09', token })
+    expect((await client.hello()).length).toBe(2)
+    await client.close()
+    const again = await admin.ask('POST', '/api/edges', { edgeId: 'edge-09', name: 'New', region: '410502' })
+    expect(again).toMatchObject({ status: 409, json: { code: 'HUB_CONFLICT' } })
+    const outside = await admin.ask('POST', '/api/edges', { edgeId: 'edge-10', name: 'N', region: '4106' })
+    expect(outside).toMatchObject({ status: 403, json: { code: 'HUB_OUT_OF_SCOPE' } })
+    const notAllowed = await village.ask('POST', '/api/edges', { edgeId: 'e', name: 'N', region: '410503' })
+    expect(notAllowed).toMatchObject({ status: 403, json: { code: 'HUB_FORBIDDEN' } })
+  })
+
+  it('stand in regions that have names', async () => {
+    expect(await admin.ask('PUT', '/api/regions/410502', { name: '文峰区' })).toMatchObject({ status: 200 })
+    await admin.ask('PUT', '/api/regions/410503', { name: '北关区' })
+    const outside = await admin.ask('PUT', '/api/regions/4106', { name: 'x' })
+    expect(outside).toMatchObject({ status: 403, json: { code: 'HUB_OUT_OF_SCOPE' } })
+    expect((await village.ask('GET', '/api/regions')).json).toEqual([{ code: '410503', name: '北关区' }])
+    const audit = (await admin.ask('GET', '/api/audit')).json as { items: { action: string }[] }
+    expect(audit.items.map(({ action }) => action)).toEqual(
+      expect.arrayContaining(['region.named', 'edge.created']),
+    )
+  })
+})
+
+describe('figures', () => {
+  it('answer series and passages to whom they concern, and nothing about others', async () => {
+    const token = await hub.addEdge('edge-02', REGION)
+    const other = await EdgeClient.connect({ port: hub.mqttPort, edgeId: 'edge-02', token })
+    const checkpoint = { checkpointId: 'cp-02', name: 'South road', region: REGION, lanes: 1 }
+    await other.hello({ checkpoints: [checkpoint], cameras: [camera('cam-02')] })
+    const atMs = Date.UTC(2026, 10, 22, 8)
+    const score = (minute: number, value: number) => ({
+      kind: 'score',
+      atMs: atMs + minute * 60_000,
+      deviceId: 'cp-02',
+      region: REGION,
+      series: 'flow',
+      value,
+      score: 0.5,
+      expectedLow: 1,
+      expectedHigh: 9,
+    })
+    await other.send('measurements', 1, [
+      passage(0, { atMs, deviceId: 'cp-02', plateHash: 'a'.repeat(64), plateCipher: '1.aa.bb.cc' }),
+      passage(0, { atMs: atMs + 5, deviceId: 'cp-02', lane: 2 }),
+      score(0, 4),
+      score(2, 6),
+    ])
+    await other.send('alerts', 1, [alertRecord({ deviceId: 'cam-02' })])
+    await other.cursor(({ upTo }) => upTo === 4)
+    await other.cursor(({ stream, upTo }) => stream === 'alerts' && upTo === 1)
+
+    const path = '/api/checkpoints/cp-02/passages'
+    const { items } = (await admin.ask('GET', `${path}?limit=1`)).json as PassageList
+    expect(items).toEqual([{ atMs: atMs + 5, lane: 2, speedKmh: 40, vehicleClass: 'K31', hasPlate: false }])
+    const all = await admin.ask('GET', path)
+    expect(JSON.stringify(all.json)).not.toContain('aaaa')
+    expect((all.json as PassageList).items[1]!.hasPlate).toBe(true)
+
+    const span = `fromMs=${atMs}&toMs=${atMs + 180_000}&stepMs=60000`
+    const series = (await admin.ask('GET', `/api/devices/cp-02/series/flow?${span}`)).json as Series
+    expect(series.points.map(({ value }) => value)).toEqual([4, null, 6])
+    const wide = await admin.ask('GET', `/api/devices/cp-02/series/flow?fromMs=0&toMs=${atMs}&stepMs=1000`)
+    expect(wide).toMatchObject({ status: 400, json: { code: 'HUB_BAD_REQUEST' } })
+
+    for (const hidden of [path, `/api/devices/cp-02/series/flow?${span}`, '/api/checkpoints/none/passages']) {
+      expect(await village.ask('GET', hidden)).toMatchObject({ status: 404, json: { code: 'HUB_NOT_FOUND' } })
+    }
+    expect((await admin.ask('GET', '/api/checkpoints/cam-02/passages')).status).toBe(404)
+    expect((await village.ask('GET', '/api/overview')).json).toEqual({
+      edgesOnline: 0,
+      edgesTotal: 0,
+      camerasOnline: 0,
+      camerasTotal: 0,
+      alertsToday: 0,
+      alertsTotal: 0,
+      incidentsOpen: 0,
+      incidentsTotal: 0,
+      dispatchesOpen: 0,
+      framesAnalysed: 0,
+      passagesTotal: 0,
+      readingsTotal: 0,
+      pointsTotal: 0,
+    })
+    await expect
+      .poll(async () => (await admin.ask('GET', '/api/overview')).json as Overview, { timeout: 8000 })
+      .toMatchObject({ passagesTotal: 2, alertsToday: 1, alertsTotal: 1, incidentsOpen: 1, camerasTotal: 2 })
+    const overview = (await admin.ask('GET', '/api/overview')).json as Overview
+    // Three health records of two cameras and a box each, two passages, two scores.
+    expect(overview.pointsTotal).toBe(13)
+    await other.close()
+  })
+})
