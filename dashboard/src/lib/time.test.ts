@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ageOf, clockTime, countdown } from './time.ts'
+import { ageOf, clockTime, countdown, fullTime } from './time.ts'
 
 describe('ageOf', () => {
   it.each([
@@ -40,4 +40,8 @@ describe('clockTime', () => {
     expect(clockTime(midnight, 'en')).toBe('00:05:09')
     expect(clockTime(midnight, 'zh-CN')).toBe('00:05:09')
   })
+})
+
+it('fullTime can be read in one way only', () => {
+  expect(fullTime(new Date(2026, 2, 4, 0, 5, 9).getTime())).toBe('2026-03-04 00:05:09')
 })

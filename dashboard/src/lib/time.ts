@@ -45,9 +45,10 @@ export const clockTime = (atMs: number, language: string): string => formatted(a
 export const dayTime = (atMs: number, language: string): string =>
   formatted(atMs, language, { month: 'short', day: 'numeric', ...CLOCK })
 
-/** With the year: for records that are kept. */
-export const fullTime = (atMs: number, language: string): string =>
-  formatted(atMs, language, { year: 'numeric', month: '2-digit', day: '2-digit', ...CLOCK })
+/** `2026-11-22 14:03:09` in the viewer's zone, the same in every language: for records and marks that are kept. */
+export const fullTime = (atMs: number): string =>
+  // Swedish writes dates as ISO 8601 does.
+  formatted(atMs, 'sv-SE', { year: 'numeric', month: '2-digit', day: '2-digit', ...CLOCK })
 
 /** Weekday and date for the clock of the control room. */
 export const calendarDay = (atMs: number, language: string): string =>

@@ -21,6 +21,10 @@ interface EvidencePictureProps {
 }
 
 const THUMBNAIL_RATIO = 16 / 9
+/** With more objects than this, words on those beside the subject would cover what matters. */
+const MAX_NAMED_OBJECTS = 5
+/** The way before the last so many points is drawn faintly. */
+const RECENT_POINTS = 25
 
 /** Enlarges the whole picture so that the window of the thumbnail fills its frame. */
 function enlarged(boxes: readonly NormBox[], pictureRatio: number): CSSProperties {
@@ -44,7 +48,12 @@ function Drawing({
     <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
       {zone.length > 2 ? <polygon className={styles.zone} points={points(zone)} /> : null}
       {zone.length === 2 ? <polyline className={styles.zone} points={points(zone)} /> : null}
-      {trackPath.length > 1 ? <polyline className={styles.path} points={points(trackPath)} /> : null}
+      {trackPath.length > RECENT_POINTS ? (
+        <polyline className={styles.earlier} points={points(trackPath.slice(0, 1 - RECENT_POINTS))} />
+      ) : null}
+      {trackPath.length > 1 ? (
+        <polyline className={styles.path} points={points(trackPath.slice(-RECENT_POINTS))} />
+      ) : null}
       {objects.map(({ trackId, isSubject, boxNorm: [x1, y1, x2, y2] }) => (
         <rect
           key={trackId}
@@ -69,6 +78,7 @@ export function EvidencePicture(props: EvidencePictureProps) {
   const { address, hasFailed, onError } = useEvidenceAddress(evidenceId)
   const [ratio, setRatio] = useState(16 / 9)
   const shown = isThumbnail ? objects.filter((object) => object.isSubject) : objects
+  const named = shown.length > MAX_NAMED_OBJECTS ? shown.filter((object) => object.isSubject) : shown
   const boxes = shown.map((object) => object.boxNorm)
   // The layer takes the picture's own shape, so that fractions of one are fractions of the other.
   const frame = { '--ratio': isThumbnail ? THUMBNAIL_RATIO : ratio } as CSSProperties
@@ -96,7 +106,7 @@ export function EvidencePicture(props: EvidencePictureProps) {
             <Drawing objects={shown} zone={zone} trackPath={trackPath} />
             {isThumbnail
               ? null
-              : shown.map(({ trackId, isSubject, className, score, boxNorm: [x1, y1] }) => (
+              : named.map(({ trackId, isSubject, className, score, boxNorm: [x1, y1] }) => (
                   <span
                     key={trackId}
                     className={isSubject ? styles.subjectName : styles.otherName}

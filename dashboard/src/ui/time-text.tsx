@@ -8,7 +8,7 @@ const FORMS = { clock: clockTime, day: dayTime, full: fullTime } as const
 export function TimeText({ atMs, form = 'day' }: { atMs: number; form?: keyof typeof FORMS }) {
   const { i18n } = useTranslation()
   return (
-    <time dateTime={new Date(atMs).toISOString()} title={fullTime(atMs, i18n.language)}>
+    <time dateTime={new Date(atMs).toISOString()} title={fullTime(atMs)}>
       {FORMS[form](atMs, i18n.language)}
     </time>
   )

@@ -160,6 +160,7 @@ export const en = {
     alertCount: 'Alerts: {{value}}',
     alerts: 'Alerts of this incident',
     evidence: 'What was seen',
+    newest: 'Show newest ({{value}} newer)',
     ruleName: 'Rule',
     subject: 'Subject',
     score: 'Score',

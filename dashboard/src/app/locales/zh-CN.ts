@@ -162,6 +162,7 @@ export const zhCN: typeof en = {
     alertCount: '告警：{{value}}',
     alerts: '本事件的告警',
     evidence: '现场画面',
+    newest: '显示最新（新增 {{value}}）',
     ruleName: '规则',
     subject: '目标',
     score: '置信度',

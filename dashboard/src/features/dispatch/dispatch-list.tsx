@@ -26,7 +26,9 @@ function DispatchCard({ dispatch }: { dispatch: Dispatch }) {
             </span>
             <span>{t(`stepName.${step.state}`)}</span>
             <span className={styles.who}>{step.actorName}</span>
-            {step.note ? <p className={styles.note}>{step.note}</p> : null}
+            {step.note && step.note !== dispatch.instruction ? (
+              <p className={styles.note}>{step.note}</p>
+            ) : null}
           </li>
         ))}
       </ol>

@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { classLabel, reasonText } from '../../lib/reason.ts'
 import { snapshotOf } from '../../lib/snapshot.ts'
+import { Button } from '../../ui/button.tsx'
 import { EvidencePicture } from '../../ui/evidence-picture.tsx'
 import { EmptyNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
@@ -41,20 +42,31 @@ function AlertFacts({ alert }: { alert: Alert }) {
   )
 }
 
-/** The alerts of an incident: one large, the others to choose from. Without a choice it follows the newest. */
+/**
+ * The alerts of an incident: one large, the others to choose from. It stays on the one that is shown while new ones
+ * come in, so that the picture does not change under somebody who is looking at it.
+ */
 export function IncidentEvidence({ alerts }: { alerts: readonly Alert[] }) {
   const { t } = useTranslation()
-  const [chosenId, setChosenId] = useState<string>()
-  const chosen = alerts.find((alert) => alert.alertId === chosenId) ?? alerts[0]
+  const [kept, setKept] = useState(alerts[0])
+  const place = alerts.findIndex((alert) => alert.alertId === kept?.alertId)
+  // The list holds the newest only: the one that is shown may have left it.
+  const chosen = alerts[place] ?? kept ?? alerts[0]
+  const newer = place === -1 ? alerts.length : place
   if (!chosen) return <EmptyNote>{t('alerts.none')}</EmptyNote>
   const snapshot = snapshotOf(chosen)
   return (
     <Panel
       title={t('incident.evidence')}
       aside={
-        <span>
-          <TimeText atMs={chosen.atMs} /> · <AgeText atMs={chosen.atMs} />
-        </span>
+        <>
+          {newer > 0 ? (
+            <Button onClick={() => setKept(alerts[0])}>{t('incident.newest', { value: newer })}</Button>
+          ) : null}
+          <span>
+            <TimeText atMs={chosen.atMs} /> · <AgeText atMs={chosen.atMs} />
+          </span>
+        </>
       }
     >
       {chosen.deviceKind === 'camera' ? (
@@ -83,7 +95,7 @@ export function IncidentEvidence({ alerts }: { alerts: readonly Alert[] }) {
               <button
                 type="button"
                 aria-pressed={alert.alertId === chosen.alertId}
-                onClick={() => setChosenId(alert.alertId)}
+                onClick={() => setKept(alert)}
               >
                 {alert.deviceKind === 'camera' ? (
                   <EvidencePicture

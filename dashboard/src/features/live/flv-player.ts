@@ -65,7 +65,7 @@ export class FlvPlayer {
         enableStashBuffer: false,
         lazyLoad: false,
         liveSync: true,
-        liveSyncMaxLatency: 1.2,
+        liveSyncMaxLatency: 0.9,
         liveSyncTargetLatency: 0.4,
         liveSyncPlaybackRate: 1.15,
         autoCleanupSourceBuffer: true,

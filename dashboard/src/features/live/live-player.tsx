@@ -14,9 +14,8 @@ import styles from './live-player.module.css'
 
 /** Who watches and when, over the whole picture: a photograph of the screen names its maker. */
 function ViewerMark() {
-  const { i18n } = useTranslation()
   const { displayName, username } = useSession()
-  const text = `${displayName} (${username}) ${fullTime(useNowMs(), i18n.language)}`
+  const text = `${displayName} (${username}) ${fullTime(useNowMs())}`
   return (
     <div className={styles.marks} aria-hidden="true">
       {['a', 'b', 'c'].map((place) => (

@@ -20,7 +20,7 @@ export function StepTrail({ dispatch, unsent }: { dispatch: Dispatch; unsent: re
             <span className={styles.end}>
               <TimeText atMs={step.atMs} form="clock" />
             </span>
-            {step.note ? <p>{step.note}</p> : null}
+            {step.note && step.note !== dispatch.instruction ? <p>{step.note}</p> : null}
           </li>
         ))}
         {waiting.map((entry) =>
