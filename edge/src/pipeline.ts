@@ -11,7 +11,7 @@ import type { CameraConfig } from './config.ts'
 import type { Detector } from './detect/detector.ts'
 import type { EvidenceStore } from './evidence/evidence-store.ts'
 import { Judge } from './judge/judge.ts'
-import { Tracker } from './track/tracker.ts'
+import { Tracker, type TrackerOptions } from './track/tracker.ts'
 
 const REPORT_EVERY_MS = 60_000
 const CLOSE_MS = 3000
@@ -25,13 +25,15 @@ export interface CameraPipelineOptions {
   onAlert: (record: AlertRecord) => Promise<void>
   log: Logger
   timings?: CameraCaptureOptions['timings']
+  /** By default that of ByteTrack for a detector whose sure detections score 0.4 and more. */
+  tracker?: Partial<TrackerOptions>
 }
 
 export class CameraPipeline {
   readonly capture: CameraCapture
   readonly #options: CameraPipelineOptions
   readonly #log: Logger
-  readonly #tracker = new Tracker()
+  readonly #tracker: Tracker
   readonly #judge: Judge
   readonly #inFlight = new Set<Promise<void>>()
   #lastJudgedAtMs = Number.NEGATIVE_INFINITY
@@ -43,6 +45,7 @@ export class CameraPipeline {
   constructor(options: CameraPipelineOptions) {
     this.#options = options
     this.#log = options.log.child({ component: 'pipeline', deviceId: options.camera.cameraId })
+    this.#tracker = new Tracker(options.tracker)
     this.#judge = new Judge(options.camera, options.model)
     this.capture = new CameraCapture({
       camera: options.camera,

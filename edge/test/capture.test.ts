@@ -1,9 +1,13 @@
 /** Capture against cameras that we did not write: GStreamer's RTSP server, and servers that are no cameras at all. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdir, readdir } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CameraCapture, type CameraCaptureOptions, type CaptureState } from '../src/capture/camera-capture.ts'
@@ -115,7 +119,22 @@ describe('capture of a real RTSP camera', () => {
     expect(watched.states.map((each) => each.state)).not.toContain('offline')
     const { frame, gotAtMs } = watched.frames.at(-1)!
     expect(gotAtMs - frame.capturedAtMs).toBeLessThan(1000)
-    expect(watched.capture.clipUpTo(frame.streamMs)?.container).toBe('mpegts')
+    // A picture is known to be whole when the next one begins.
+    await waitFor('a clip', () =>
+      watched.frames.some((each) => watched.capture.clipUpTo(each.frame.streamMs)?.container === 'mpegts'),
+    )
+  })
+
+  it('analyses even what no container of ours takes (Motion JPEG), and says what is missing', async () => {
+    const watched = watch((await gstCamera({ codec: 'mjpeg', fps: 10 })).url)
+    await frames(watched, 5)
+    expect(watched.capture.state).toEqual({
+      state: 'degraded',
+      why: 'live viewing is not possible: FLV cannot carry mjpeg',
+    })
+    const { frame, gotAtMs } = watched.frames.at(-1)!
+    expect(gotAtMs - frame.capturedAtMs).toBeLessThan(50)
+    expect(watched.capture.clipUpTo(frame.streamMs)).toBeUndefined()
   })
 
   it('signs in with the credentials of the address and shows them to nobody', async () => {
@@ -134,7 +153,6 @@ describe('capture of a real RTSP camera', () => {
     const watched = watch(camera.url)
     await state(watched, 'online')
     const ended: string[] = []
-    const { PassThrough } = await import('node:stream')
     watched.capture.flv.subscribe(new PassThrough().resume(), (why) => ended.push(why))
     await camera.stop()
     await state(watched, 'offline')
@@ -225,6 +243,20 @@ describe('the camera’s ffmpeg', () => {
     await state(watched, 'offline')
     await state(watched, 'online')
     expect(watched.capture.pid).not.toBe(first)
+  })
+
+  it('leaves no folder behind, and removes those of processes that were killed', async () => {
+    // No process has this number: it is above the highest that Linux gives.
+    const abandoned = join(tmpdir(), 'patrolhub-capture-99999999-x')
+    await mkdir(abandoned, { recursive: true })
+    const { url } = await gstCamera()
+    const script = fileURLToPath(new URL('./support/capture-process.ts', import.meta.url))
+    const edge = spawn(process.execPath, [script, url], { stdio: ['pipe', 'pipe', 'ignore'] })
+    cleanups.push(() => edge.kill('SIGKILL'))
+    await once(createInterface(edge.stdout), 'line', { signal: AbortSignal.timeout(15_000) })
+    const names = await readdir(tmpdir())
+    expect(names).not.toContain('patrolhub-capture-99999999-x')
+    expect(names.filter((name) => name.startsWith(`patrolhub-capture-${edge.pid}-`))).toEqual([])
   })
 
   it.each(['SIGKILL', 'SIGTERM', 'an uncaught error'] as const)(

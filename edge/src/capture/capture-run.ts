@@ -2,15 +2,15 @@
  * One connection to a camera, from the start of its ffmpeg to its end. Frames and the compressed stream come out of
  * the callbacks; `ended` says why it is over. Nothing in here tries again: that is the supervisor's part.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CaptureCommandOptions } from './capture-command.ts'
 import { captureCommand } from './capture-command.ts'
 import { Diagnosis, NO_ANSWER, NOT_RTSP } from './diagnosis.ts'
 import { type FfmpegProcess, runFfmpeg } from './ffmpeg-process.ts'
 import { FrameAssembler, FrameInfoReader, type RawFrame } from './frame-assembler.ts'
+import { makeSocketFolder } from './socket-folder.ts'
 
 export interface CaptureRunOptions extends Omit<CaptureCommandOptions, 'frames' | 'socketPath'> {
   onFrame: (frame: RawFrame) => void
@@ -110,7 +110,7 @@ export class CaptureRun {
 
   /** A socket that only this user can reach; its name goes away as soon as ffmpeg has connected. */
   async #listen(): Promise<string> {
-    this.#folder = await mkdtemp(join(tmpdir(), 'patrolhub-capture-'))
+    this.#folder = await makeSocketFolder()
     const path = join(this.#folder, 'stream')
     const server = createServer((socket) => {
       server.close()

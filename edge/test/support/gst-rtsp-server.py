@@ -1,4 +1,4 @@
-"""A camera that this project did not write: GStreamer's RTSP server with one H.264 or H.265 mount.
+"""A camera that this project did not write: GStreamer's RTSP server with one H.264, H.265 or Motion JPEG mount.
 
 Prints one line of JSON, {"port": N}, once it accepts connections, and ends on SIGTERM or when its standard input
 closes, so that it never outlives the test that started it. A line `stall` on standard input makes the picture
@@ -29,7 +29,9 @@ def launch_line(options):
         f"framerate={options.fps}/1"
     )
     clock = "! timeoverlay font-desc=Mono,24 " if options.clock else ""
-    if options.codec == "h265":
+    if options.codec == "mjpeg":
+        encoder = "jpegenc ! rtpjpegpay"
+    elif options.codec == "h265":
         encoder = f"x265enc tune=zerolatency speed-preset=ultrafast key-int-max={options.gop} ! h265parse ! rtph265pay"
     else:
         # Reordered pictures need a preset and a profile that allow them; without them nothing waits in the encoder.
@@ -39,7 +41,8 @@ def launch_line(options):
             else "speed-preset=ultrafast tune=zerolatency"
         )
         encoder = f"x264enc bitrate=1500 key-int-max={options.gop} {tuning} ! h264parse ! rtph264pay"
-    return f"( {source} ! {caps} {clock}! {encoder} name=pay0 pt=96 config-interval=1 )"
+    payload = "pt=26" if options.codec == "mjpeg" else "pt=96 config-interval=1"
+    return f"( {source} ! {caps} {clock}! {encoder} name=pay0 {payload} )"
 
 
 def main():
@@ -48,7 +51,7 @@ def main():
     arguments.add_argument("--path", default="/cam")
     arguments.add_argument("--clip")
     arguments.add_argument("--pattern", default="ball")
-    arguments.add_argument("--codec", choices=["h264", "h265"], default="h264")
+    arguments.add_argument("--codec", choices=["h264", "h265", "mjpeg"], default="h264")
     arguments.add_argument("--width", type=int, default=640)
     arguments.add_argument("--height", type=int, default=360)
     arguments.add_argument("--fps", type=int, default=10)

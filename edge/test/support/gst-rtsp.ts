@@ -9,7 +9,7 @@ export interface GstCameraOptions {
   port?: number
   /** A video file, played once; without it a moving ball for ever. */
   clip?: string
-  codec?: 'h264' | 'h265'
+  codec?: 'h264' | 'h265' | 'mjpeg'
   width?: number
   height?: number
   fps?: number
