@@ -1,0 +1,220 @@
+/** Ingest when a store is in trouble or one record is poison: nothing lost, nothing doubled, nobody blocked. */
+import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Cursor, edgeTopics } from '@patrolhub/protocol'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openSqlite } from '../src/adapters/relational/sqlite.ts'
+import { SqliteError } from '../src/adapters/relational/sqlite-connection.ts'
+import { openDuckdb } from '../src/adapters/timeseries/duckdb.ts'
+import { type Ingest, type IngestDeps, ingestFeature } from '../src/ingest/ingest.ts'
+import { createMetrics, type Metrics } from '../src/metrics.ts'
+import type { Relational } from '../src/ports/relational.ts'
+import type { TimeSeries } from '../src/ports/timeseries.ts'
+import { alertRecord, passage, REGION } from './support/edge-client.ts'
+import { createEdge, freshFolder, silent } from './support/hub.ts'
+
+const edge = { edgeId: 'edge-01', region: REGION }
+const epoch = randomUUID()
+const BUSY = 5
+
+let folder: string
+let relational: Relational
+let timeseries: TimeSeries
+let metrics: Metrics
+let ingest: Ingest
+let cursors: Cursor[]
+/** Answers the fault to throw now, if any. */
+let appendFault: () => Error | undefined
+let correlateFault: (reason: string) => Error | undefined
+let correlated: string[]
+let announced: string[]
+
+beforeEach(async () => {
+  folder = await freshFolder()
+  await createEdge(folder, 'edge-01', REGION)
+  relational = await openSqlite({ file: join(folder, 'hub.sqlite'), log: silent })
+  timeseries = await openDuckdb({ file: join(folder, 'points.duckdb'), log: silent })
+  metrics = createMetrics()
+  cursors = []
+  correlated = []
+  announced = []
+  appendFault = () => undefined
+  correlateFault = () => undefined
+  const deps: IngestDeps = {
+    relational,
+    timeseries: {
+      ...forward(timeseries),
+      async append(points) {
+        const fault = appendFault()
+        if (fault) throw fault
+        return timeseries.append(points)
+      },
+    },
+    metrics,
+    log: silent,
+    maxWaitingBytes: 1024 * 1024,
+    publish: async (_topic, payload) => void cursors.push(JSON.parse(payload) as Cursor),
+    ownerOf: () => undefined,
+    registerDevices: async () => ({ edgeId: 'edge-01', cameraIds: [] }),
+    announceDevices: async () => {},
+    noteState: async () => {},
+    noteHealth: async () => ({ cameraIds: [] }),
+    async correlate(trx, { record }) {
+      // A write of its own, so that a rolled back transaction shows.
+      await trx.insertInto('setting').values({ name: record.alertId, value: record.reason }).execute()
+      const fault = correlateFault(record.reason)
+      if (fault) throw fault
+      correlated.push(record.reason)
+      return { ok: true }
+    },
+    announceAlerts: async (alertIds) => void announced.push(...alertIds),
+    recordEvidence: async () => ({ ok: true }),
+    announceEvidence: async () => {},
+  }
+  ingest = ingestFeature(deps)
+  const nothing = { firstSeq: 0, lastSeq: 0 }
+  await send(edgeTopics.hello('edge-01'), {
+    epoch,
+    software: 't',
+    region: REGION,
+    atMs: 1,
+    streams: { alerts: nothing, measurements: nothing },
+    cameras: [],
+    checkpoints: [],
+    sensors: [],
+  })
+  await expect.poll(() => cursors.length).toBe(2)
+})
+afterEach(async () => {
+  await ingest.close()
+  await timeseries.close()
+  await relational.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+function forward(store: TimeSeries): Omit<TimeSeries, 'append'> {
+  return {
+    scoredSeries: (query) => store.scoredSeries(query),
+    latestPassages: (checkpointId, limit) => store.latestPassages(checkpointId, limit),
+    count: (scope) => store.count(scope),
+    ping: () => store.ping(),
+    close: () => store.close(),
+  }
+}
+
+const send = (topic: string, message: unknown) =>
+  ingest.message(edge, topic, Buffer.from(JSON.stringify(message)))
+const batch = (stream: 'alerts' | 'measurements', firstSeq: number, records: unknown[]) =>
+  send(edgeTopics.batch('edge-01', stream), { epoch, firstSeq, records })
+const answered = (stream: string, upTo: number) =>
+  expect
+    .poll(() => cursors.some((cursor) => cursor.stream === stream && cursor.upTo === upTo), {
+      timeout: 15_000,
+    })
+    .toBe(true)
+
+describe('ingest', () => {
+  it('tries again while the time-series store is away, and lets alerts pass meanwhile', async () => {
+    let faults = 0
+    appendFault = () => (faults++ < 3 ? new Error('away') : undefined)
+    await batch('measurements', 1, [passage(1), passage(2)])
+    await batch('alerts', 1, [alertRecord({ reason: 'a' })])
+    await answered('alerts', 1)
+    expect(faults).toBeLessThan(3)
+    await answered('measurements', 2)
+    expect((await timeseries.count('')).passages).toBe(2)
+  })
+
+  it('doubles no point when the transaction fails after the points were stored', async () => {
+    const write = relational.write
+    let faults = 0
+    const failing = {
+      ...relational,
+      get write() {
+        if (faults++ === 0) throw new SqliteError('database is locked', BUSY, 'commit')
+        return write
+      },
+    }
+    const second = ingestFeature({
+      ...({} as IngestDeps),
+      relational: failing,
+      timeseries,
+      metrics,
+      log: silent,
+      maxWaitingBytes: 1024,
+      publish: async (_topic, payload) => void cursors.push(JSON.parse(payload) as Cursor),
+      ownerOf: () => undefined,
+    })
+    faults = -1 // The first use reads the cursor.
+    const payload = { epoch, firstSeq: 1, records: [passage(1), passage(2)] }
+    await second.message(
+      edge,
+      edgeTopics.batch('edge-01', 'measurements'),
+      Buffer.from(JSON.stringify(payload)),
+    )
+    await answered('measurements', 2)
+    expect(faults).toBeGreaterThan(1)
+    expect((await timeseries.count('')).passages).toBe(2)
+    await second.close()
+  })
+
+  it('sets the one record aside that makes its transaction fail, and takes the others once', async () => {
+    correlateFault = (reason) => (reason === 'poison' ? new TypeError('a fault of ours') : undefined)
+    const alerts = ['a', 'poison', 'b', 'c'].map((reason) => alertRecord({ reason }))
+    await batch('alerts', 1, alerts)
+    await answered('alerts', 4)
+    const aside = await relational.read.selectFrom('set_aside').select(['seq', 'reason']).execute()
+    expect(aside).toEqual([{ seq: 2, reason: 'a fault of ours' }])
+    const kept = await relational.read.selectFrom('setting').select('value').execute()
+    expect(kept.map(({ value }) => value).sort()).toEqual(['a', 'b', 'c'])
+    expect(announced).toEqual([alerts[0]!.alertId, alerts[2]!.alertId, alerts[3]!.alertId])
+    await batch('alerts', 5, [alertRecord({ reason: 'd' })])
+    await answered('alerts', 5)
+  })
+
+  it('sets nothing aside because of a fault that passes', async () => {
+    let faults = 0
+    correlateFault = () => (faults++ < 2 ? new SqliteError('database is locked', BUSY, 'insert') : undefined)
+    await batch('alerts', 1, [alertRecord({ reason: 'a' }), alertRecord({ reason: 'b' })])
+    await answered('alerts', 2)
+    expect(await relational.read.selectFrom('set_aside').selectAll().execute()).toEqual([])
+    expect(await relational.read.selectFrom('setting').selectAll().execute()).toHaveLength(2)
+  })
+
+  it('leaves a batch to the edge that cannot be stored at all, unanswered and unharmed', async () => {
+    appendFault = () => new Error('gone for good')
+    await batch('measurements', 1, [passage(1)])
+    // Stops the pauses between attempts.
+    await ingest.close()
+    expect((await metrics.batchesGivenUp.get()).values[0]?.value).toBe(1)
+    expect(cursors.some(({ reason }) => reason === 'committed')).toBe(false)
+    const { seq } = await relational.read
+      .selectFrom('cursor')
+      .select('seq')
+      .where('stream', '=', 'measurements')
+      .executeTakeFirstOrThrow()
+    expect(seq).toBe(0)
+  })
+
+  it('makes the sender wait while too much waits, and takes everything in the end', async () => {
+    const hold = Promise.withResolvers<void>()
+    let isHeld = true
+    appendFault = () => (isHeld ? new Error('away') : undefined)
+    const filler = 'x'.repeat(900)
+    const records = (first: number) =>
+      Array.from({ length: 1000 }, (_, index) => (index === 0 ? passage(first) : { kind: 'filler', filler }))
+    await batch('measurements', 1, records(1))
+    let isThrough = false
+    const waiting = batch('measurements', 1001, records(1001)).then(() => {
+      isThrough = true
+      hold.resolve()
+    })
+    expect((await metrics.ingestPauses.get()).values[0]?.value).toBe(1)
+    expect(isThrough).toBe(false)
+    isHeld = false
+    await Promise.all([waiting, hold.promise])
+    await answered('measurements', 2000)
+    expect((await timeseries.count('')).passages).toBe(2)
+  })
+})
