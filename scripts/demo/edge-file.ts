@@ -27,7 +27,7 @@ export function writeEdgeFile(options: EdgeFileOptions): string {
     const file = join(folder, name)
     if (!existsSync(file)) writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600 })
   }
-  const rule = { severity: 'major', warmUpValues: WARM_UP_VALUES, cooldownSeconds: 60 }
+  const rule = { severity: 'major', threshold: 0.6, warmUpValues: WARM_UP_VALUES, cooldownSeconds: 60 }
   const settings = {
     edgeId: EDGE_ID,
     name: 'Demo edge',
@@ -40,7 +40,7 @@ export function writeEdgeFile(options: EdgeFileOptions): string {
       devices: [...options.passwords].map(([deviceId, password]) => ({ deviceId, password })),
     },
     plates: { hashKeyFile: 'plate-hash-key', cipherKeyFile: 'plate-cipher-key' },
-    healthSeconds: 5,
+    healthSeconds: 2,
     cameras: options.cameras.map(({ cameraId, scene, camera }) => ({
       cameraId,
       name: scene.name,

@@ -48,52 +48,77 @@ async function addSetupUser({ mainFile, cwd, env }: HubCommand): Promise<SignIn>
   return { username, password }
 }
 
-/** Makes edge, regions, team and users on a fresh hub. Answers the sign-ins and the edge's token. */
-export async function makePeople(
+/** The set-up account on a fresh hub, signed in: what makes everything else. */
+export async function openSetup(
   baseUrl: string,
   command: HubCommand,
-): Promise<{ people: Omit<People, 'administrator'>; edgeToken: string }> {
-  const setup = await takeOver(baseUrl, await addSetupUser(command))
-  const hub = new HubClient(baseUrl)
-  await hub.signIn(setup.username, setup.password)
-  for (const [code, name] of Object.entries(REGION_NAMES))
-    await hub.request('PUT', `/api/regions/${code}`, { name })
+): Promise<{ signIn: SignIn; client: HubClient }> {
+  return takeOver(baseUrl, await addSetupUser(command))
+}
+
+/** Makes the edge's credential; answers its token. */
+export async function addEdge(setup: HubClient): Promise<string> {
   const edge = { edgeId: EDGE_ID, name: '演示边缘节点 Demo edge', region: COUNTY }
-  const { token } = await hub.request<CreatedEdge>('POST', '/api/edges', edge)
-  const team = await hub.request<Team>('POST', '/api/teams', {
+  const { token } = await setup.request<CreatedEdge>('POST', '/api/edges', edge)
+  return token
+}
+
+export interface AddedPeople {
+  operator: SignIn
+  patroller: SignIn
+  watcher: SignIn
+  watcherClient: HubClient
+}
+
+/** Names the regions, makes a team, and the users who work with them. */
+export async function addPeople(baseUrl: string, setup: HubClient): Promise<AddedPeople> {
+  const regions = Object.entries(REGION_NAMES)
+  await Promise.all(regions.map(([code, name]) => setup.request('PUT', `/api/regions/${code}`, { name })))
+  const team = await setup.request<Team>('POST', '/api/teams', {
     name: '街面巡防一队 Street patrol 1',
     region: STREET,
     kind: 'professional',
   })
   const add = async (user: NewUser): Promise<SignIn> => {
-    const { oneTimePassword } = await hub.request<CreatedUser>('POST', '/api/users', user)
+    const { oneTimePassword } = await setup.request<CreatedUser>('POST', '/api/users', user)
     return { username: user.username, password: oneTimePassword }
   }
-  const operator = await add({
-    username: 'operator',
-    displayName: '值班员 Operator',
-    role: 'operator',
-    scope: COUNTY,
-  })
-  const patroller = await add({
-    username: 'patroller',
-    displayName: '巡防队员 Patroller',
-    role: 'patroller',
-    scope: STREET,
-    teamIds: [team.teamId],
-  })
-  const watcher = await takeOver(
-    baseUrl,
-    await add({ username: 'demo-watcher', displayName: 'Demo watcher', role: 'operator', scope: CITY }),
-  )
-  return { people: { operator, patroller, setup, watcher }, edgeToken: token }
+  const addWatcher = async () => {
+    const account = {
+      username: 'demo-watcher',
+      displayName: 'Demo watcher',
+      role: 'operator',
+      scope: CITY,
+    } as const
+    return takeOver(baseUrl, await add(account))
+  }
+  // Hashing a password is made to be slow: all at once.
+  const [operator, patroller, watcher] = await Promise.all([
+    add({ username: 'operator', displayName: '值班员 Operator', role: 'operator', scope: COUNTY }),
+    add({
+      username: 'patroller',
+      displayName: '巡防队员 Patroller',
+      role: 'patroller',
+      scope: STREET,
+      teamIds: [team.teamId],
+    }),
+    addWatcher(),
+  ])
+  return { operator, patroller, watcher: watcher.signIn, watcherClient: watcher.client }
 }
 
-/** Replaces a one-time password by one that works again and again. */
-async function takeOver(baseUrl: string, oneTime: SignIn): Promise<SignIn> {
+/** Replaces a one-time password by one that works again and again; the client is signed in with it. */
+async function takeOver(baseUrl: string, oneTime: SignIn): Promise<{ signIn: SignIn; client: HubClient }> {
   const client = new HubClient(baseUrl)
   await client.signIn(oneTime.username, oneTime.password)
   const password = randomBytes(24).toString('base64url')
   await client.changePassword(oneTime.password, password)
-  return { username: oneTime.username, password }
+  return { signIn: { username: oneTime.username, password }, client }
+}
+
+/** A client that is signed in with a password that has been chosen. */
+export async function signedIn(baseUrl: string, { username, password }: SignIn): Promise<HubClient> {
+  const client = new HubClient(baseUrl)
+  await client.signIn(username, password)
+  return client
 }

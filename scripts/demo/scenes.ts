@@ -36,11 +36,10 @@ export const REGION_NAMES: Readonly<Record<string, string>> = {
 
 /** vtest.avi: a courtyard seen from above; people walk on the paved part all the time and cross the lawn now and then. */
 const COURTYARD: NormPolygon = [
-  [0.4, 0.36],
-  [1, 0.36],
-  [1, 0.78],
-  [0.72, 0.7],
-  [0.5, 0.56],
+  [0.55, 0.5],
+  [0.8, 0.5],
+  [0.88, 0.72],
+  [0.64, 0.66],
 ]
 const LAWN: NormPolygon = [
   [0, 0.46],
@@ -51,18 +50,10 @@ const LAWN: NormPolygon = [
   [0, 1],
 ]
 const SERVICE_ROAD: NormPolygon = [
-  [0.66, 0.24],
+  [0.74, 0.22],
   [0.95, 0.18],
-  [1, 0.34],
-  [1, 0.5],
-  [0.6, 0.44],
-]
-const WEST_PATH: NormPolygon = [
-  [0, 0.3],
-  [0.52, 0.33],
-  [0.52, 0.52],
-  [0.3, 0.5],
-  [0, 0.44],
+  [1, 0.36],
+  [0.78, 0.38],
 ]
 /** Footage that nobody has drawn zones for: all but the upper quarter, where things are far away. */
 const MOST_OF_THE_PICTURE: NormPolygon = [
@@ -103,7 +94,6 @@ const KNOWN: Readonly<Record<string, readonly Scene[]>> = {
       startSeconds: 40,
       rules: [
         { name: '消防通道 fire lane', zone: SERVICE_ROAD, ...people, cooldownSeconds: 25, severity: 'major' },
-        { name: '西侧小路 west path', zone: WEST_PATH, ...people, cooldownSeconds: 45, severity: 'info' },
       ],
     },
   ],

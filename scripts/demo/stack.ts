@@ -3,7 +3,7 @@
  * simulated cameras, checkpoints and sensors in this process, people and credentials made through the hub itself.
  * `npm run demo` and the system tests both start it here.
  */
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Alert, Overview } from '@patrolhub/protocol'
@@ -11,11 +11,21 @@ import { type DemoCamera, startCameras } from './cameras.ts'
 import { type DemoDevices, makePasswords, scheduleAnomalies, startDevices } from './devices.ts'
 import { tokenFile, writeEdgeFile } from './edge-file.ts'
 import { GuardLink } from './guard-link.ts'
+import type { HubClient } from './hub-client.ts'
 import { Part } from './part.ts'
-import { makePeople, type People } from './people.ts'
+import {
+  type AddedPeople,
+  addEdge,
+  addPeople,
+  openSetup,
+  type People,
+  type SignIn,
+  signedIn,
+} from './people.ts'
+import { Place } from './place.ts'
 import { reservePort } from './ports.ts'
 import { CITY } from './scenes.ts'
-import { Watcher } from './watcher.ts'
+import { readOverview, Watcher } from './watcher.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '..', '..')
 const HUB_MAIN = 'server/src/main.ts'
@@ -166,20 +176,18 @@ async function assemble(options: DemoOptions, starting: Starting): Promise<Demo>
   onLine('starting the hub')
   await hub.start()
 
-  const { people, isNew } = await place.people(async () => {
+  const kept = place.keptPeople()
+  let setup: { signIn: SignIn; client: HubClient }
+  if (kept) {
+    onLine('going on with the data and the people of the last time')
+    setup = { signIn: kept.setup, client: await signedIn(baseUrl, kept.setup) }
+  } else {
     onLine('creating the edge credential, users and a team')
-    const made = await makePeople(baseUrl, { mainFile: HUB_MAIN, cwd: REPOSITORY, env: hubEnv })
-    writeFileSync(tokenFile(dataDir), made.edgeToken, { mode: 0o600 })
-    const administrator = place.firstSignIn()
-    return { ...made.people, ...(administrator ? { administrator } : {}) }
-  })
-  running.people = people
-  if (!isNew) onLine('going on with the data and the people of the last time')
-
-  const watcher = new Watcher({ baseUrl, signIns: people, onAlert: options.onAlert ?? (() => {}) })
-  starting.add(() => watcher.close())
-  await watcher.start()
-  const before = isNew ? undefined : await watcher.overview()
+    setup = await openSetup(baseUrl, { mainFile: HUB_MAIN, cwd: REPOSITORY, env: hubEnv })
+    writeFileSync(tokenFile(dataDir), await addEdge(setup.client), { mode: 0o600 })
+  }
+  const administrator = setup.client
+  const before = kept ? await readOverview(administrator) : undefined
 
   const passwords = makePasswords()
   const edgeFile = writeEdgeFile({
@@ -196,12 +204,35 @@ async function assemble(options: DemoOptions, starting: Starting): Promise<Demo>
     args: [EDGE_MAIN, '--config', edgeFile],
     env: environment({}),
     logFile: place.log('edge'),
-    isReady: () => hasCameras(watcher, cameras.length),
+    isReady: () => hasCameras(administrator, cameras.length),
   })
   running.edge = edge
   starting.add(() => edge.stop())
   onLine('starting the edge')
-  await edge.start()
+
+  const gather = async () => {
+    const added = kept ? undefined : await addPeople(baseUrl, administrator)
+    const { watcherClient, ...others } = added ?? {}
+    const people = kept ?? {
+      ...(others as Omit<AddedPeople, 'watcherClient'>),
+      setup: setup.signIn,
+      ...place.firstSignIn(),
+    }
+    place.keep(people)
+    running.people = people
+    describe()
+    const watcher = new Watcher({
+      baseUrl,
+      administrator,
+      operator: watcherClient ?? (await signedIn(baseUrl, people.watcher)),
+      signIn: people.watcher,
+      onAlert: options.onAlert ?? (() => {}),
+    })
+    starting.add(() => watcher.close())
+    await watcher.start()
+    return { people, watcher }
+  }
+  const [{ people, watcher }] = await Promise.all([gather(), edge.start()])
 
   const deviceBrokerUrl = `mqtt://127.0.0.1:${devicePort}`
   const connecting = startDevices(deviceBrokerUrl, passwords)
@@ -210,7 +241,7 @@ async function assemble(options: DemoOptions, starting: Starting): Promise<Demo>
   if (options.hasAnomalies) starting.add(scheduleAnomalies(devices, onLine))
 
   const close = () => starting.closeAll()
-  const isNewData = isNew
+  const isNewData = kept === undefined
   return {
     hub,
     edge,
@@ -225,78 +256,6 @@ async function assemble(options: DemoOptions, starting: Starting): Promise<Demo>
     isNewData,
     close,
   }
-}
-
-/** The demo's folder: data, logs, and a description of what runs. */
-class Place {
-  readonly #folder: string
-  readonly #isKept: boolean
-
-  constructor(folder: string, isKept: boolean) {
-    this.#folder = folder
-    refuseIfRunning(folder)
-    this.#isKept = isKept && existsSync(this.#peopleFile)
-    if (!this.#isKept) clear(folder)
-    mkdirSync(join(folder, 'logs'), { recursive: true, mode: 0o700 })
-    // It holds sign-ins and tokens.
-    chmodSync(folder, 0o700)
-  }
-
-  log(part: string): string {
-    return join(this.#folder, 'logs', `${part}.log`)
-  }
-
-  get #peopleFile(): string {
-    return join(this.#folder, 'people.json')
-  }
-
-  /** The people of a kept folder, else those that `make` makes. */
-  async people(make: () => Promise<People>): Promise<{ people: People; isNew: boolean }> {
-    if (this.#isKept)
-      return { people: JSON.parse(readFileSync(this.#peopleFile, 'utf8')) as People, isNew: false }
-    const people = await make()
-    writeFileSync(this.#peopleFile, JSON.stringify(people), { mode: 0o600 })
-    return { people, isNew: true }
-  }
-
-  /** What the hub printed once, at its first start. */
-  firstSignIn(): People['administrator'] {
-    const match = /First sign-in: (\S+) \/ (\S+)/.exec(readFileSync(this.log('hub'), 'utf8'))
-    return match ? { username: match[1]!, password: match[2]! } : undefined
-  }
-
-  /** Nothing runs any more. */
-  forget(): void {
-    rmSync(runningFile(this.#folder), { force: true })
-  }
-
-  /** For tests and for people who want to look: `demo.json`, as long as the demo runs. */
-  describe(what: object): void {
-    writeFileSync(runningFile(this.#folder), `${JSON.stringify(what, null, 2)}\n`, { mode: 0o600 })
-  }
-}
-
-const runningFile = (folder: string) => join(folder, 'demo.json')
-
-/** @throws Error if a demo runs on this folder: two would write over each other's data. */
-function refuseIfRunning(folder: string): void {
-  if (!existsSync(runningFile(folder))) return
-  const { pids } = JSON.parse(readFileSync(runningFile(folder), 'utf8')) as { pids: { demo: number } }
-  try {
-    process.kill(pids.demo, 0)
-  } catch {
-    // It was killed: what it left may be taken.
-    return
-  }
-  throw new Error(`A demo is running on ${folder} already (process ${pids.demo}).`)
-}
-
-/** Removes what an earlier demo left, and refuses to empty a folder that is something else. */
-function clear(folder: string): void {
-  if (!existsSync(folder)) return
-  const isOurs = ['people.json', 'demo.json', 'logs'].some((name) => existsSync(join(folder, name)))
-  if (!isOurs) throw new Error(`${folder} exists and holds no data of a demo; it is left alone.`)
-  rmSync(folder, { recursive: true })
 }
 
 /** Our environment without settings of Patrolhub that somebody has set for something else. */
@@ -319,8 +278,8 @@ async function answersReady(baseUrl: string): Promise<boolean> {
   }
 }
 
-async function hasCameras(watcher: Watcher, count: number): Promise<boolean> {
-  const overview = await watcher.overview()
+async function hasCameras(administrator: HubClient, count: number): Promise<boolean> {
+  const overview = await readOverview(administrator)
   return overview !== undefined && overview.edgesOnline > 0 && overview.camerasOnline >= count
 }
 

@@ -1,7 +1,7 @@
 /** Watches the hub as its users do: alerts by the socket of an operator, counts by the overview of an administrator. */
 import type { Alert, Overview } from '@patrolhub/protocol'
-import { HubClient } from './hub-client.ts'
-import type { SignIn } from './people.ts'
+import type { HubClient } from './hub-client.ts'
+import { type SignIn, signedIn } from './people.ts'
 
 export interface Latency {
   p50: number | null
@@ -12,49 +12,49 @@ export interface Latency {
 const MAX_LATENCIES = 100_000
 const SIGN_IN_AGAIN_MS = 2000
 
+export interface WatcherOptions {
+  baseUrl: string
+  /** Signed in as an administrator. */
+  administrator: HubClient
+  /** Signed in as an operator; `signIn` is for when that session ends. */
+  operator: HubClient
+  signIn: SignIn
+  onAlert: (alert: Alert, latencyMs: number) => void
+}
+
 export class Watcher {
-  readonly #baseUrl: string
-  readonly #signIns: { watcher: SignIn; setup: SignIn }
+  readonly #options: WatcherOptions
   readonly #latenciesMs: number[] = []
-  readonly #onAlert: (alert: Alert, latencyMs: number) => void
   #operator: HubClient
-  #administrator: HubClient
   #again: NodeJS.Timeout | undefined
   #isClosed = false
   /** Alerts that arrived by the socket. */
   alerts = 0
   cameraAlerts = 0
 
-  constructor(options: {
-    baseUrl: string
-    signIns: { watcher: SignIn; setup: SignIn }
-    onAlert: (alert: Alert, latencyMs: number) => void
-  }) {
-    this.#baseUrl = options.baseUrl
-    this.#signIns = options.signIns
-    this.#onAlert = options.onAlert
-    this.#operator = new HubClient(options.baseUrl)
-    this.#administrator = new HubClient(options.baseUrl)
+  constructor(options: WatcherOptions) {
+    this.#options = options
+    this.#operator = options.operator
   }
 
   /** The signed-in administrator of the demo. */
   get administrator(): HubClient {
-    return this.#administrator
+    return this.#options.administrator
   }
 
+  /** Resolves when the socket of events is open. */
   async start(): Promise<void> {
-    const { setup } = this.#signIns
-    await this.#administrator.signIn(setup.username, setup.password)
-    await this.#watch()
+    const socket = this.#operator.connect()
+    socket.on('alert', (alert) => this.#take(alert))
+    socket.on('signedOut', () => this.#signInAgain())
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve)
+      socket.once('connect_error', reject)
+    })
   }
 
-  /** Counts of the hub; `undefined` while it does not answer. */
-  async overview(): Promise<Overview | undefined> {
-    try {
-      return await this.#administrator.get<Overview>('/api/overview')
-    } catch {
-      return undefined
-    }
+  overview(): Promise<Overview | undefined> {
+    return readOverview(this.administrator)
   }
 
   /** From the moment that decided a camera's alert to its event on the operator's socket, ms. */
@@ -67,28 +67,20 @@ export class Watcher {
     this.#isClosed = true
     clearTimeout(this.#again)
     this.#operator.close()
-    this.#administrator.close()
-  }
-
-  async #watch(): Promise<void> {
-    const { watcher } = this.#signIns
-    await this.#operator.signIn(watcher.username, watcher.password)
-    const socket = this.#operator.connect()
-    socket.on('alert', (alert) => this.#take(alert))
-    socket.on('signedOut', () => this.#watchAgain())
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve)
-      socket.once('connect_error', reject)
-    })
   }
 
   /** A session ends after some hours: the demo signs in again as a person would. */
-  #watchAgain(): void {
+  #signInAgain(): void {
     this.#operator.close()
     if (this.#isClosed) return
-    this.#operator = new HubClient(this.#baseUrl)
-    this.#again = setTimeout(() => {
-      this.#watch().catch(() => this.#watchAgain())
+    this.#again = setTimeout(async () => {
+      try {
+        this.#operator = await signedIn(this.#options.baseUrl, this.#options.signIn)
+        await this.start()
+      } catch {
+        // The hub may be away: again and again until it is back.
+        this.#signInAgain()
+      }
     }, SIGN_IN_AGAIN_MS)
   }
 
@@ -99,7 +91,16 @@ export class Watcher {
       this.cameraAlerts += 1
       if (this.#latenciesMs.length < MAX_LATENCIES) this.#latenciesMs.push(latencyMs)
     }
-    this.#onAlert(alert, latencyMs)
+    this.#options.onAlert(alert, latencyMs)
+  }
+}
+
+/** Counts of the hub; `undefined` while it does not answer. */
+export async function readOverview(administrator: HubClient): Promise<Overview | undefined> {
+  try {
+    return await administrator.get<Overview>('/api/overview')
+  } catch {
+    return undefined
   }
 }
 

@@ -11,6 +11,8 @@ export interface CheckpointOptions extends Omit<DeviceClientOptions, 'deviceId'>
   lanes: number
   /** Vehicles a minute over all lanes at the busiest hour. */
   peakPerMinute: number
+  /** Traffic of the quietest hour as a share of the busiest; 0.35 unless set. */
+  quietShare?: number
   /** 20-digit device id that the station writes into its messages; its `deviceId` unless set. */
   tollgateId?: string
   /** Offset of the station's clock from UTC, minutes; Beijing unless set. */
@@ -24,7 +26,7 @@ export type CheckpointAnomaly = 'none' | 'surge' | 'blocked' | 'crawl'
 const SURGE_FACTOR = 5
 const SPEED_KMH = { normal: { mean: 57, spread: 5 }, crawl: { mean: 8, spread: 2 } } as const
 /** How far the time between two vehicles strays from the mean: a signal upstream lets them pass in an even flow. */
-const HEADWAY_SPREAD = 0.25
+const HEADWAY_SPREAD = 0.15
 /** How often a lane looks for the next vehicle while nothing passes. */
 const BLOCKED_POLL_SECONDS = 0.5
 
@@ -47,7 +49,8 @@ export class SimulatedCheckpoint {
   readonly #random: Random
   readonly #timers: (NodeJS.Timeout | undefined)[]
   #serial = 0
-  anomaly: CheckpointAnomaly = 'none'
+  #anomaly: CheckpointAnomaly = 'none'
+  #isRunning = false
 
   constructor(options: CheckpointOptions) {
     this.#options = options
@@ -60,21 +63,38 @@ export class SimulatedCheckpoint {
     return this.#client
   }
 
+  get anomaly(): CheckpointAnomaly {
+    return this.#anomaly
+  }
+
+  /** Takes effect at once: the vehicles that were to come next are replaced. */
+  set anomaly(anomaly: CheckpointAnomaly) {
+    this.#anomaly = anomaly
+    if (this.#isRunning) this.#scheduleAll()
+  }
+
   async start(): Promise<void> {
     await this.#client.start()
+    this.#isRunning = true
+    this.#scheduleAll()
+  }
+
+  #scheduleAll(): void {
     for (let lane = 0; lane < this.#options.lanes; lane += 1) this.#schedule(lane, this.#random.next())
   }
 
   async close(): Promise<void> {
+    this.#isRunning = false
     for (const timer of this.#timers) clearTimeout(timer)
     await this.#client.close()
   }
 
   /** @param share of the mean time between two vehicles; 1 unless it is the first */
   #schedule(lane: number, share = 1): void {
+    clearTimeout(this.#timers[lane])
     const perMinute =
       (this.#options.peakPerMinute / this.#options.lanes) *
-      dailyShare(this.#localHour()) *
+      dailyShare(this.#localHour(), this.#options.quietShare) *
       (this.anomaly === 'surge' ? SURGE_FACTOR : 1)
     const spread = this.#random.between(1 - HEADWAY_SPREAD, 1 + HEADWAY_SPREAD)
     const seconds = this.anomaly === 'blocked' ? BLOCKED_POLL_SECONDS : (60 / perMinute) * spread * share
@@ -122,12 +142,12 @@ export class SimulatedCheckpoint {
 }
 
 /**
- * Traffic of an hour as a share of the busiest, 0.35..1: quiet at night, peaks at 8 and at 18 o'clock. Even at night
+ * Traffic of an hour as a share of the busiest, `quiet`..1: quiet at night, peaks at 8 and at 18 o'clock. Even at night
  * enough passes that a demonstration shows something.
  */
-export function dailyShare(hour: number): number {
+export function dailyShare(hour: number, quiet = 0.35): number {
   const peak = (at: number, width: number) => Math.exp(-(((hour - at) / width) ** 2))
-  return Math.min(1, 0.35 + 0.65 * Math.max(peak(8, 1.8), peak(18, 2.2), 0.7 * peak(13, 5)))
+  return Math.min(1, quiet + (1 - quiet) * Math.max(peak(8, 1.8), peak(18, 2.2), 0.7 * peak(13, 5)))
 }
 
 function madeUpPlate(random: Random, vehicleClass: string): { plate: string; colour: string } {
