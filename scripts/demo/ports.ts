@@ -1,6 +1,15 @@
 /** Ports: a free one, or the one that was asked for if nobody has it. */
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
+
+/**
+ * Where free ports are looked for: below the range from which the kernel takes ports for connections and for "any
+ * port", so that nothing takes it between now and its use, or while a killed process is away.
+ */
+const FREE_FROM = 20_000
+const FREE_TO = 32_000
+const TRIES = 50
 
 export interface PortWish {
   /** What it is for: `the dashboard`. */
@@ -16,17 +25,30 @@ export interface PortWish {
  * The port, not in use at this moment.
  * @throws Error naming the port and the option that moves it, if it is taken or not allowed
  */
-export async function reservePort({ purpose, port, host, option }: PortWish): Promise<number> {
+export async function reservePort(wish: PortWish): Promise<number> {
+  if (wish.port !== 0) return tryPort(wish)
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      return await tryPort({ ...wish, port: randomInt(FREE_FROM, FREE_TO) })
+    } catch (error) {
+      const isTaken = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE'
+      if (!isTaken || left === 0) throw error
+    }
+  }
+}
+
+async function tryPort({ purpose, port, host, option }: PortWish): Promise<number> {
   const server = createServer()
   try {
     server.listen({ port, host, exclusive: true })
     await once(server, 'listening')
-    return (server.address() as AddressInfo).port
+    return port
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'EADDRINUSE') {
       throw new Error(
         `Port ${port} for ${purpose} is taken by another program. Choose another with ${option} PORT.`,
+        { cause: error },
       )
     }
     if (code === 'EACCES')
