@@ -5,5 +5,10 @@ import { type Logger, pino } from 'pino'
 const SECRETS = ['token', 'password', 'key', 'hashKey', 'cipherKey'].flatMap((name) => [name, `*.${name}`])
 
 export function createLog({ level, edgeId }: { level: string; edgeId: string }): Logger {
-  return pino({ level, base: { edgeId }, redact: { paths: SECRETS, censor: '(secret)' } })
+  return pino({
+    level,
+    base: { edgeId },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: { paths: SECRETS, censor: '(secret)' },
+  })
 }

@@ -146,7 +146,7 @@ export const SensorConfig = Type.Object(
     resolution: Type.Number({
       minimum: 0,
       default: 0,
-      description: 'the smallest change that means anything, in `unit`; smaller ones never raise an alert',
+      description: 'the smallest change that means anything, in `unit`; 0 if that is not known',
     }),
     rule: described(SignalRuleConfig, { description: 'when a reading raises an alert' }),
   },

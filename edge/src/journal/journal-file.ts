@@ -17,6 +17,11 @@ import { EdgeError } from '../errors.ts'
 const APPLICATION_ID = 0x50484a31
 const VERSION = 1
 
+/** Deleting this many records takes some 100 ms, for which an append may have to wait. */
+const TRUNCATE_RECORDS = 20_000
+/** How many of the oldest records are given up at a time while the file is full. */
+const DROP_RECORDS = 2000
+
 export interface StreamBounds {
   /** Oldest number that is still here; `lastSeq + 1` if none is. */
   firstSeq: number
@@ -105,7 +110,8 @@ export class JournalFile {
 
   /**
    * One transaction: numbers and keeps the records, in order, and deletes what `truncate` names (everything of a stream
-   * up to and including the number). Durable when it returns; on an error nothing has changed.
+   * up to and including the number, but no more at once than takes some 100 ms: `bounds` tell how far it came). Durable
+   * when it returns; on an error nothing has changed.
    * @returns the number of each record.
    */
   commit(records: readonly PendingRecord[], truncate: Partial<Record<Stream, number>> = {}): number[] {
@@ -119,8 +125,9 @@ export class JournalFile {
         seqs.push(seq)
       }
       for (const stream of STREAMS) {
-        const upTo = Math.min(truncate[stream] ?? 0, this.#streams[stream].lastSeq)
-        if (upTo >= this.#streams[stream].firstSeq) this.#deleteUpTo(stream, upTo)
+        const { firstSeq, lastSeq } = this.#streams[stream]
+        const upTo = Math.min(truncate[stream] ?? 0, lastSeq, firstSeq + TRUNCATE_RECORDS)
+        if (upTo >= firstSeq) this.#deleteUpTo(stream, upTo)
       }
       this.#makeRoom()
       for (const stream of STREAMS) {
@@ -188,7 +195,7 @@ export class JournalFile {
 
   /** Gives pages that nothing uses any more back to the file system, a bounded number a call. */
   shrink(): void {
-    if (this.#pragma('freelist_count') > 4096) this.#db.exec('PRAGMA incremental_vacuum(2048)')
+    if (this.#pragma('freelist_count') > 4096) this.#db.exec('PRAGMA incremental_vacuum(512)')
   }
 
   close(): void {
@@ -214,13 +221,13 @@ export class JournalFile {
     this.#streams[stream].firstSeq = upTo + 1
   }
 
-  /** Drop policy: the oldest measurements first, a twentieth at a time; alerts only when no measurement is left. */
+  /** Drop policy: the oldest measurements first, no more than needed; alerts only when no measurement is left. */
   #makeRoom(): void {
     while (this.#usedBytes() > this.#maxBytes) {
       const stream = STREAMS.toReversed().find((name) => this.#depth(name) > 1)
       if (!stream) return
       const { firstSeq, lastSeq } = this.#streams[stream]
-      const upTo = Math.min(lastSeq - 1, firstSeq + Math.ceil(this.#depth(stream) / 20))
+      const upTo = Math.min(lastSeq - 1, firstSeq + DROP_RECORDS)
       this.#deleteUpTo(stream, upTo)
       this.#streams[stream].droppedTo = upTo
       this.#streams[stream].dropped += upTo - firstSeq + 1
@@ -247,6 +254,8 @@ function openDatabase(dataDir: string, path: string): DatabaseSync {
     db = new DatabaseSync(path, { timeout: 2000 })
     // Exclusive: the operating system holds the lock that keeps a second edge out, and frees it with the process.
     db.exec('PRAGMA locking_mode = EXCLUSIVE')
+    // Both count only for a file that is being made, and before anything else touches it.
+    db.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL')
     db.exec('BEGIN EXCLUSIVE; COMMIT')
     return db
   } catch (error) {
@@ -261,7 +270,6 @@ function prepareSchema(db: DatabaseSync, path: string): void {
   const version = Number((db.prepare('PRAGMA user_version').get() as Row).user_version)
   if (tables > 0 && id !== APPLICATION_ID) throw fileError(path, 'it was made by another program')
   if (version > VERSION) throw fileError(path, `it has version ${version}, this software knows ${VERSION}`)
-  if (tables === 0) db.exec('PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL')
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
   if (tables > 0) {
     const check = String((db.prepare('PRAGMA quick_check(1)').get() as Row).quick_check)

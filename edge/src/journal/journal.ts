@@ -202,6 +202,7 @@ export class Journal extends EventEmitter<JournalEvents> {
         const { seqs, state } = await this.#call({ op: 'commit', records, truncate, truncateEpoch })
         this.#state = state
         this.#settle(batch, seqs!)
+        this.#goOnTruncating(truncate, truncateEpoch)
       } catch (error) {
         if (!(await this.#mayRetry(error as EdgeError))) {
           for (const { reject } of batch) reject(error as EdgeError)
@@ -210,6 +211,14 @@ export class Journal extends EventEmitter<JournalEvents> {
         this.#waiting.unshift(...batch)
         if (truncateEpoch === this.epoch) this.#truncate = { ...truncate, ...this.#truncate }
       }
+    }
+  }
+
+  /** The file deletes a bounded number of records at a time, so that appends get their turn in between. */
+  #goOnTruncating(truncate: Partial<Record<Stream, number>>, epoch: string): void {
+    if (epoch !== this.epoch) return
+    for (const [stream, upTo] of Object.entries(truncate) as [Stream, number][]) {
+      if (upTo >= this.bounds(stream).firstSeq) this.truncate(stream, upTo)
     }
   }
 

@@ -84,14 +84,16 @@ export class Signal {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#closeWindows(Date.now()), TICK_MS)
+    this.#timer = setInterval(() => {
+      for (const checkpointId of this.#checkpoints.keys()) this.#closeWindow(checkpointId, Date.now())
+    }, TICK_MS)
   }
 
   passages(checkpoint: CheckpointConfig, passages: readonly PassageRecord[]): void {
     const state = this.#checkpoints.get(checkpoint.checkpointId)
     if (!state) return
     // Windows go by the time of arrival: a device's clock may be anywhere.
-    this.#closeWindows(Date.now())
+    this.#closeWindow(checkpoint.checkpointId, Date.now())
     for (const { speedKmh } of passages) state.counter.add(speedKmh)
   }
 
@@ -114,18 +116,17 @@ export class Signal {
     await this.#run
   }
 
-  #closeWindows(nowMs: number): void {
-    for (const [checkpointId, state] of this.#checkpoints) {
-      if (nowMs < state.counter.endsAtMs) continue
-      const window = state.counter.close(nowMs)
-      const isConnected = this.#options.isConnected(checkpointId)
-      const isWhole = state.wasConnected && isConnected
-      state.wasConnected = isConnected
-      if (!window || !(isWhole || window.vehicles > 0)) continue
-      this.#take({ series: state.flow, value: window.vehiclesPerMinute, atMs: window.atMs })
-      if (window.meanSpeedKmh !== undefined) {
-        this.#take({ series: state.speed, value: window.meanSpeedKmh, atMs: window.atMs })
-      }
+  #closeWindow(checkpointId: string, nowMs: number): void {
+    const state = this.#checkpoints.get(checkpointId)
+    if (!state || nowMs < state.counter.endsAtMs) return
+    const window = state.counter.close(nowMs)
+    const isConnected = this.#options.isConnected(checkpointId)
+    const isWhole = state.wasConnected && isConnected
+    state.wasConnected = isConnected
+    if (!window || !(isWhole || window.vehicles > 0)) return
+    this.#take({ series: state.flow, value: window.vehiclesPerMinute, atMs: window.atMs })
+    if (window.meanSpeedKmh !== undefined) {
+      this.#take({ series: state.speed, value: window.meanSpeedKmh, atMs: window.atMs })
     }
   }
 

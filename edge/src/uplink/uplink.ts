@@ -36,6 +36,8 @@ export interface UplinkTiming {
   minHelloMs: number
   reconnectMinMs: number
   reconnectMaxMs: number
+  /** A connection that lasted this long makes the next attempt come soon. */
+  stableMs: number
   /** How often the edge repeats that it is online. */
   statusMs: number
 }
@@ -56,7 +58,8 @@ const DEFAULT_TIMING: UplinkTiming = {
   maxAnswerMs: 30_000,
   minHelloMs: 500,
   reconnectMinMs: 250,
-  reconnectMaxMs: 15_000,
+  reconnectMaxMs: 10_000,
+  stableMs: 10_000,
   statusMs: 30_000,
 }
 
@@ -81,7 +84,6 @@ export class Uplink {
   readonly #timers: Partial<Record<Stream, NodeJS.Timeout>> = {}
   readonly #isReading: Record<Stream, boolean> = { alerts: false, measurements: false }
   #link: HubLink | undefined
-  #onProof: () => void = () => undefined
   #givenUp = Promise.withResolvers<string>()
   #isRenewing = false
   #loop: Promise<void> | undefined
@@ -144,8 +146,11 @@ export class Uplink {
         )
         this.#log.info({ mqttUrl: this.#options.mqttUrl }, 'connected to the hub')
         lastProblem = ''
-        const reason = await this.#serve(link, signal, () => backoff.reset())
+        const openedMs = performance.now()
+        const reason = await this.#serve(link, signal)
         if (signal.aborted) return
+        // A connection that is lost at once was no success: two boxes with one id would throw each other out for ever.
+        if (performance.now() - openedMs > this.#timing.stableMs) backoff.reset()
         this.#log.warn({ reason }, 'the connection to the hub is lost')
       } catch (error) {
         const problem = (error as Error).message
@@ -160,9 +165,8 @@ export class Uplink {
   }
 
   /** One connection; resolves with the reason when it is lost or was given up. */
-  async #serve(link: HubLink, signal: AbortSignal, onProof: () => void): Promise<string> {
+  async #serve(link: HubLink, signal: AbortSignal): Promise<string> {
     this.#link = link
-    this.#onProof = onProof
     this.#stats.isConnected = true
     this.#stats.connections += 1
     const aborted = Promise.withResolvers<string>()
@@ -210,7 +214,6 @@ export class Uplink {
 
   #answered(cursor: Cursor): void {
     const { stream } = cursor
-    this.#onProof()
     const upTo = this.#senders[stream].answered(cursor, this.#journal.epoch, this.#journal.bounds(stream))
     if (upTo !== undefined) this.#journal.truncate(stream, upTo)
     if (cursor.reason === 'gap' || cursor.reason === 'epoch') {

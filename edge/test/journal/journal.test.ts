@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { EdgeError } from '../../src/errors.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { JournalFile } from '../../src/journal/journal-file.ts'
+import { eventually } from '../support/deadline.ts'
 
 const log = pino({ level: 'silent' })
 const MAX_BYTES = 64 * 1024 ** 2
@@ -138,6 +139,27 @@ describe('the journal', () => {
     expect(file.state().dropped.alerts).toBeGreaterThan(1000)
     expect(file.state().bounds.alerts.lastSeq).toBe(3001)
     file.close()
+  })
+
+  it('deletes a large backlog in parts, and gives the space back', async () => {
+    const journal = await start()
+    const unit = 'x'.repeat(200)
+    for (let round = 0; round < 8; round++) {
+      await journal.appendAll(Array.from({ length: 10_000 }, (_, index) => ({ ...reading(index), unit })))
+    }
+    const { bytes } = journal.stats()
+    journal.truncate('measurements', 79_000)
+    await journal.append(reading(1))
+    const { firstSeq } = journal.bounds('measurements')
+    expect(firstSeq, 'an append does not wait for all of it').toBeLessThan(79_001)
+    await eventually('all is deleted', () => journal.bounds('measurements').firstSeq === 79_001)
+    expect(journal.bounds('measurements').lastSeq).toBe(80_001)
+    await journal.close()
+    const file = new JournalFile(dataDir, { maxBytes: MAX_BYTES })
+    for (let call = 0; call < 20; call++) file.shrink()
+    file.close()
+    // Some 4,096 free pages may stay.
+    expect(statSync(join(dataDir, 'journal.sqlite')).size).toBeLessThan(bytes - 2_000_000)
   })
 
   it('begins a new epoch with the records that are left, numbered from 1', async () => {
