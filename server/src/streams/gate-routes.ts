@@ -3,7 +3,6 @@ import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { DeviceId, Uuid } from '@patrolhub/protocol'
 import { Type } from 'typebox'
-import { HubError } from '../errors.ts'
 import type { Gate } from './gate.ts'
 import { HttpPlayerSink } from './http-player-sink.ts'
 
@@ -64,15 +63,12 @@ function publishRoute(gate: Gate): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const source = request.body as Readable | undefined
-        if (!source || typeof source.pipe !== 'function') {
-          throw new HubError('HUB_STREAM_FORMAT', 'the request has no content')
-        }
         // An aborted publisher is an ordinary end; without a listener it would be an exception.
-        source.on('error', () => undefined)
+        source?.on('error', () => undefined)
         try {
           await gate.publish(request.edge, request.params.cameraId, source)
         } finally {
-          source.resume()
+          source?.resume()
         }
         return reply.code(204).send(null)
       },

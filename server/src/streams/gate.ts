@@ -89,6 +89,7 @@ export class Gate {
       camerasPublished: streams.filter((stream) => stream.isPublished).length,
       viewingsClosed: { ...this.#closed },
       publishesRefused: { ...this.#refused },
+      waitingBytes: [...this.#viewings].reduce((sum, { place }) => sum + place.player.waitingBytes, 0),
       ...this.#counters,
     }
   }
@@ -115,7 +116,7 @@ export class Gate {
   }
 
   /** Takes a publisher until it ends. Throws what it is to be told; see CameraStream.publish. */
-  async publish(edge: EdgeIdentity, cameraId: string, source: Readable): Promise<void> {
+  async publish(edge: EdgeIdentity, cameraId: string, source: Readable | undefined): Promise<void> {
     try {
       const row = await this.#deps.relational.read
         .selectFrom('device')
@@ -127,6 +128,7 @@ export class Gate {
       if (!row) throw new HubError('HUB_NOT_FOUND', `edge ${edge.edgeId} has no camera ${cameraId}`)
       const stream = this.#streams.get(cameraId)
       if (!stream) throw new HubError('HUB_STREAM_NOT_WANTED', `nobody watches ${cameraId}`)
+      if (!source) throw new HubError('HUB_STREAM_FORMAT', 'the request has no content')
       await stream.publish(source)
     } catch (error) {
       const code = error instanceof HubError ? error.code : 'HUB_INTERNAL'

@@ -1,6 +1,6 @@
 /** Who may watch which camera, for how long, and what ends it: data and pure functions. */
 import type { GrantState, NewGrant, Role, Sensitivity } from '@patrolhub/protocol'
-import { roleMay } from '../access/permissions.ts'
+import { ROLE_PERMISSIONS, roleMay } from '../access/permissions.ts'
 import { mayReach } from '../access/scope.ts'
 
 export interface GrantPolicy {
@@ -54,6 +54,10 @@ export type GrantEnd =
   | { state: 'expired'; why: 'time' | 'unanswered' }
   | { state: 'revoked'; why: 'disabled' | 'signed out' | 'role' | 'scope' | 'camera gone' | 'now restricted' }
 
+function mayWatch(role: string): boolean {
+  return Object.hasOwn(ROLE_PERMISSIONS, role) && roleMay(role as Role, 'grant.request')
+}
+
 /** Why an open grant (pending or active) ends now, or `undefined` while it holds. Wall clock. */
 export function endOf(standing: Standing, nowMs: number): GrantEnd | undefined {
   const { user, camera, approverId } = standing
@@ -62,7 +66,7 @@ export function endOf(standing: Standing, nowMs: number): GrantEnd | undefined {
   if (!isPending && nowMs >= standing.endAtMs) return { state: 'expired', why: 'time' }
   if (user.isDisabled) return { state: 'revoked', why: 'disabled' }
   if (!user.isSignedIn) return { state: 'revoked', why: 'signed out' }
-  if (!roleMay(user.role as Role, 'grant.request')) return { state: 'revoked', why: 'role' }
+  if (!mayWatch(user.role)) return { state: 'revoked', why: 'role' }
   if (!camera) return { state: 'revoked', why: 'camera gone' }
   if (!mayReach(user, camera.region)) return { state: 'revoked', why: 'scope' }
   if (!isPending && approverId === null && policyFor(camera.sensitivity).needsApproval) {

@@ -39,6 +39,8 @@ export interface StreamsStats {
   camerasPublished: number
   viewingsOpened: number
   viewingsClosed: Partial<Record<WhyClosed, number>>
+  /** Bytes that wait for players that do not keep up. */
+  waitingBytes: number
   /** Times that a player which did not keep up was moved to the next key frame, and the tags it missed. */
   playersSkipped: number
   tagsDropped: number
