@@ -4,6 +4,7 @@
  * the header `x-patrolhub`, which a foreign page cannot set.
  */
 import type { ApiError as ApiErrorBody } from '@patrolhub/protocol'
+import { noteHubDate } from './hub-clock.ts'
 
 /** Code of an error that is not the hub's: it was not reached, or did not answer in time. */
 export const UNREACHABLE = 'UNREACHABLE'
@@ -87,6 +88,7 @@ export async function request<T>(method: Method, path: string, options: RequestO
     if (options.signal?.aborted) throw cause
     throw new ApiError(0, { code: UNREACHABLE, message: 'The hub cannot be reached.' }, { cause })
   }
+  noteHubDate(response.headers.get('date'))
   if (!response.ok) throw await errorOf(response)
   if (response.status === 204) return undefined as T
   return (await response.json()) as T

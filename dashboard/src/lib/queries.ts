@@ -19,6 +19,7 @@ import type {
 } from '@patrolhub/protocol'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { ApiError, api } from './api.ts'
+import { hubNowMs } from './hub-clock.ts'
 
 const ALERTS_A_PAGE = 40
 const AUDIT_A_PAGE = 100
@@ -142,7 +143,7 @@ export const seriesQuery = (deviceId: string, series: string, span: SeriesSpan) 
   queryOptions({
     queryKey: [...keys.series(deviceId, series), span.spanMs, span.stepMs],
     queryFn: ({ signal }) => {
-      const toMs = Date.now()
+      const toMs = hubNowMs()
       return api.get<Series>(`/api/devices/${encodeURIComponent(deviceId)}/series/${series}`, {
         query: { fromMs: toMs - span.spanMs, toMs, stepMs: span.stepMs },
         signal,

@@ -1,15 +1,16 @@
 import { useSyncExternalStore } from 'react'
+import { hubNowMs } from './hub-clock.ts'
 
 /** One timer a second for the whole page, however many ages and countdowns are on it. */
 const listeners = new Set<() => void>()
-let nowMs = Date.now()
+let nowMs = hubNowMs()
 let timer: ReturnType<typeof setInterval> | undefined
 
 function subscribe(listener: () => void): () => void {
   listeners.add(listener)
-  nowMs = Date.now()
+  nowMs = hubNowMs()
   timer ??= setInterval(() => {
-    nowMs = Date.now()
+    nowMs = hubNowMs()
     for (const each of listeners) each()
   }, 1000)
   return () => {
@@ -20,7 +21,7 @@ function subscribe(listener: () => void): () => void {
   }
 }
 
-/** The wall clock, a step a second. */
+/** The hub's wall clock, a step a second. */
 export function useNowMs(): number {
   return useSyncExternalStore(subscribe, () => nowMs)
 }

@@ -97,6 +97,8 @@ export function EvidencePicture(props: EvidencePictureProps) {
               src={address}
               alt={props.alt}
               decoding="async"
+              // Each picture that is fetched is an entry in the record of viewing: none that nobody scrolls to.
+              loading={isThumbnail ? 'lazy' : 'eager'}
               onError={onError}
               onLoad={(event) => {
                 const { naturalWidth, naturalHeight } = event.currentTarget

@@ -6,6 +6,7 @@ import { useMay, useSession } from '../../lib/session.ts'
 import { Icon, type IconName } from '../../ui/icon.tsx'
 import styles from './control-room-layout.module.css'
 import { Header } from './header.tsx'
+import { LostBanner } from './lost-banner.tsx'
 
 interface Place {
   to: string
@@ -45,6 +46,7 @@ export function ControlRoomLayout() {
         {t('nav.skip')}
       </a>
       <Header />
+      <LostBanner />
       <nav className={styles.nav} aria-label={t('nav.label')}>
         {places.map((place) => (
           <NavLink key={place.key} to={place.to} end={place.to === '/'} className={styles.place}>

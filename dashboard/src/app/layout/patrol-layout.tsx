@@ -5,6 +5,7 @@ import { OutboxProvider } from '../../features/patrol/outbox-context.tsx'
 import { useSession } from '../../lib/session.ts'
 import { LanguageSwitch } from './language-switch.tsx'
 import { LiveMark } from './live-mark.tsx'
+import { LostBanner } from './lost-banner.tsx'
 import styles from './patrol-layout.module.css'
 import { SignOutButton } from './sign-out-button.tsx'
 
@@ -21,6 +22,7 @@ export function PatrolLayout() {
         <LanguageSwitch />
         <SignOutButton />
       </header>
+      <LostBanner />
       <main className={styles.main} aria-label={t('patrol.title')}>
         <OutboxProvider>
           <ArrivalNotice />

@@ -46,6 +46,7 @@ export const en = {
     connecting: 'Connecting',
     live: 'Live',
     lost: 'Disconnected',
+    lostHelp: 'No connection to the hub: what you see may be out of date. Reconnecting …',
   },
   overview: {
     label: 'Overview',

@@ -48,6 +48,7 @@ export const zhCN: typeof en = {
     connecting: '连接中',
     live: '实时',
     lost: '已断开',
+    lostHelp: '与中心的连接已断开：画面可能不是最新的，正在重新连接……',
   },
   overview: {
     label: '总览',

@@ -39,16 +39,19 @@ export function AuditTable() {
             {
               title: t('audit.time'),
               cell: (entry) => (
-                <span className={styles.time}>
+                <span className={styles.oneLine}>
                   <TimeText atMs={entry.atMs} form="full" />
                 </span>
               ),
             },
-            { title: t('audit.actor'), cell: (entry) => entry.actorName },
+            {
+              title: t('audit.actor'),
+              cell: (entry) => <span className={styles.oneLine}>{entry.actorName}</span>,
+            },
             {
               title: t('audit.action'),
               cell: (entry) => (
-                <span title={entry.action}>
+                <span title={entry.action} className={styles.oneLine}>
                   {t(`auditAction.${entry.action}`, { defaultValue: entry.action })}
                 </span>
               ),

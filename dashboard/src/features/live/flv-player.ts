@@ -27,7 +27,11 @@ const RETRY_MAX_MS = 10_000
 const FIRST_PICTURE_MS = 20_000
 /** Without a new picture for this long the stream counts as broken, whatever the connection says. */
 const STALL_MS = 12_000
-const STALL_CHECK_MS = 2_000
+/** A picture that has not moved for this long is not called live, though the hub may mend it by itself. */
+const FROZEN_MS = 2_000
+const CHECK_MS = 500
+/** Answers after which asking again is of no use: no session, no grant any more, no such grant. */
+const REFUSALS: ReadonlySet<number> = new Set([401, 403, 404])
 
 Mpegts.LoggingControl.applyConfig({ enableAll: false })
 
@@ -94,11 +98,13 @@ export class FlvPlayer {
   #watchPicture(video: HTMLVideoElement): void {
     let lastTime = -1
     let lastMoveMs = performance.now()
-    let isPlaying = false
+    let hasPlayed = false
+    let isMoving = false
     const look = () => {
       if (video.currentTime > lastTime && video.videoWidth > 0 && video.readyState >= 2) {
-        if (lastTime >= 0 && !isPlaying) {
-          isPlaying = true
+        if (lastTime >= 0 && !isMoving) {
+          hasPlayed = true
+          isMoving = true
           this.#retryMs = RETRY_MIN_MS
           this.#options.onState({ kind: 'playing' })
         }
@@ -106,18 +112,23 @@ export class FlvPlayer {
         lastMoveMs = performance.now()
         return
       }
-      const patienceMs = isPlaying ? STALL_MS : FIRST_PICTURE_MS
-      if (!document.hidden && performance.now() - lastMoveMs > patienceMs) {
-        this.#again(isPlaying ? 'interrupted' : 'offline')
+      // A page that nobody sees may be held still by the browser.
+      if (document.hidden) return
+      const stillMs = performance.now() - lastMoveMs
+      if (isMoving && stillMs > FROZEN_MS) {
+        isMoving = false
+        this.#options.onState({ kind: 'waiting', why: 'interrupted' })
       }
+      if (stillMs > (hasPlayed ? STALL_MS : FIRST_PICTURE_MS))
+        this.#again(hasPlayed ? 'interrupted' : 'offline')
     }
     video.ontimeupdate = look
-    this.#watch = setInterval(look, STALL_CHECK_MS)
+    this.#watch = setInterval(look, CHECK_MS)
   }
 
   #failed(detail: string, status: number | undefined): void {
     const isStatus = detail === Mpegts.ErrorDetails.NETWORK_STATUS_CODE_INVALID
-    if (isStatus && (status === 401 || status === 403 || status === 410)) {
+    if (isStatus && status !== undefined && REFUSALS.has(status)) {
       this.#release()
       this.#options.onState({ kind: 'refused' })
       return
