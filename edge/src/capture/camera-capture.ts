@@ -241,10 +241,13 @@ export class CameraCapture {
 
   /** State of a run that has given frames. */
   #judgeState(): void {
-    const framelessMs = performance.now() - this.#lastFrameMonotonicMs
+    const nowMs = performance.now()
+    const framelessMs = nowMs - this.#lastFrameMonotonicMs
     const lateMs = Math.max(this.#timings.stallMs / 2, 3000 / this.camera.analysisFps)
-    if (framelessMs > lateMs) this.#setState('degraded', 'the picture stands still: no new frame arrives')
-    else if (this.flv.unavailable) this.#setState('degraded', this.flv.unavailable)
+    if (framelessMs > lateMs) {
+      const isDamaged = nowMs - this.#lastDataAtMs < lateMs && (this.#run?.decodeErrors ?? 0) > 0
+      this.#setState('degraded', isDamaged ? 'the pictures arrive damaged' : 'no new picture arrives')
+    } else if (this.flv.unavailable) this.#setState('degraded', this.flv.unavailable)
     else this.#setState('online', '')
   }
 

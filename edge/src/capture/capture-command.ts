@@ -5,7 +5,8 @@
  *     one comes (200 ms here);
  *   - `select` by time instead of the `fps` filter, which needs the next frame to decide on one;
  *   - `flush_packets 1`, so that no part of a picture stays in a buffer;
- *   - `fpsprobesize 0`: the stream begins as soon as its parameters are known, not after a second of guessing.
+ *   - `fpsprobesize 0` and `max_ts_probe 0`: the stream begins as soon as its parameters are known, not after a second
+ *     of guessing. (`fflags nobuffer` would throw away what came meanwhile: the first key frame.)
  */
 import type { Writable } from 'node:stream'
 import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg'
@@ -64,9 +65,9 @@ export function captureCommand(options: CaptureCommandOptions): FfmpegCommand {
       // Sound is never asked for.
       '-allowed_media_types video',
       `-timeout ${options.ioTimeoutMs * 1000}`,
-      '-fflags nobuffer',
       '-flags low_delay',
       '-fpsprobesize 0',
+      '-max_ts_probe 0',
       '-analyzeduration 10000000',
       '-threads 1',
     ])

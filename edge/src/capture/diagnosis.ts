@@ -27,6 +27,10 @@ const SYMPTOMS: readonly Symptom[] = [
   { pattern: /Connection timed out|Operation timed out/, why: NO_ANSWER },
   { pattern: /Connection reset by peer/, why: 'the camera closed the connection' },
   { pattern: /Server returned 4\d\d|Server returned 5\d\d/, why: 'the camera refused the request' },
+  {
+    pattern: /dimensions not set|Could not find codec parameters|unspecified size/,
+    why: 'the camera sends no picture that can be read',
+  },
   { pattern: /does not contain any stream|matches no streams/, why: 'the camera sends no video' },
   {
     pattern: /:\/\/.*: Invalid data found when processing input|Invalid data found when processing input$/,
@@ -57,7 +61,7 @@ export class Diagnosis {
 
   add(line: string): void {
     const clean = redact(line.trim())
-    if (clean === '') return
+    if (clean === '' || clean.startsWith('Last message repeated')) return
     const codec = CODEC.exec(clean)
     if (codec && !this.#isInputRead) this.#codec = codec[1]!
     if (clean.startsWith('Output #')) this.#isInputRead = true

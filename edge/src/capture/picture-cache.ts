@@ -63,7 +63,7 @@ export class PictureCache {
    */
   upTo(ptsMs: number): CompressedUnit[] | undefined {
     for (const { units } of this.#groups.toReversed()) {
-      const index = units.findIndex((unit) => Math.abs(unit.ptsMs - ptsMs) <= 2)
+      const index = units.findLastIndex((unit) => Math.abs(unit.ptsMs - ptsMs) <= 2)
       if (index >= 0) return units.slice(0, index + 1)
     }
     return undefined
