@@ -198,19 +198,22 @@ export class Journal extends EventEmitter<JournalEvents> {
       const truncateEpoch = this.epoch
       this.#truncate = {}
       const records = batch.map(({ stream, payload }) => ({ stream, payload }))
+      let committed: Extract<JournalAnswer, { ok: true }>
       try {
-        const { seqs, state } = await this.#call({ op: 'commit', records, truncate, truncateEpoch })
-        this.#state = state
-        this.#settle(batch, seqs!)
-        this.#goOnTruncating(truncate, truncateEpoch)
+        committed = await this.#call({ op: 'commit', records, truncate, truncateEpoch })
       } catch (error) {
+        // Back into the queue first, where they count as waiting.
+        this.#waiting.unshift(...batch)
         if (!(await this.#mayRetry(error as EdgeError))) {
-          for (const { reject } of batch) reject(error as EdgeError)
+          for (const { reject } of this.#waiting.splice(0)) reject(error as EdgeError)
           return
         }
-        this.#waiting.unshift(...batch)
         if (truncateEpoch === this.epoch) this.#truncate = { ...truncate, ...this.#truncate }
+        continue
       }
+      this.#state = committed.state
+      this.#settle(batch, committed.seqs!)
+      this.#goOnTruncating(truncate, truncateEpoch)
     }
   }
 
