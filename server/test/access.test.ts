@@ -151,6 +151,13 @@ describe('a session', () => {
     await hub.listen({ ...person, cookie: changed.cookie })
   })
 
+  it('whose time is over counts no more, even before it is cleared away', async () => {
+    const operator = await hub.person('operator', '410502')
+    const row = hub.relational.write.updateTable('session').where('token_hash', '=', operator.sessionHash)
+    await row.set({ expires_at_ms: Date.now() + hub.clock.offsetMs - 1 }).execute()
+    expect((await hub.ask(operator, 'GET', '/api/session')).status).toBe(401)
+  })
+
   it('ends when its time is over', async () => {
     const short = await startPeople({ PATROLHUB_SESSION_HOURS: String(1.2 / 3600) })
     try {

@@ -100,6 +100,16 @@ describe('an incident', () => {
     const picture = await hub.ask(patroller, 'GET', `/api/evidence/${snapshot.evidenceId}`)
     expect(picture.bytes.equals(bytes)).toBe(true)
 
+    const clip = Buffer.from('\0\0\0\x18ftypisom')
+    const clipRecord = snapshotRecord(alert, clip, { role: 'clip', mime: 'video/mp4' })
+    await hub.ingest(edge, clipRecord)
+    await hub.upload(edge, clipRecord.evidenceId, clip, { 'content-type': 'video/mp4' })
+    const clipFor = async (who: Person) =>
+      (await hub.ask(who, 'GET', `/api/evidence/${clipRecord.evidenceId}`)).status
+    expect([await clipFor(operator), await clipFor(patroller)], 'clips stay in the control room').toEqual([
+      200, 404,
+    ])
+
     for (const state of ['acknowledged', 'en_route', 'on_scene']) {
       const { status, json } = await hub.ask(patroller, 'POST', `${path}/steps`, { state })
       expect(status).toBe(200)

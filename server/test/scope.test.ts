@@ -197,7 +197,16 @@ describe('whoever asks', () => {
           things.push(...now)
         },
       ),
-      { numRuns: 12 },
+      {
+        numRuns: 12,
+        examples: [
+          [REGIONS.map((scope) => ({ role: 'operator' as const, scope, teams: [] })), [...REGIONS.keys()]],
+          [
+            REGIONS.map((scope, place) => ({ role: 'patroller' as const, scope, teams: [place] })),
+            [...REGIONS.keys()],
+          ],
+        ],
+      },
     )
   }, 120_000)
 
@@ -213,10 +222,13 @@ describe('whoever asks', () => {
         const step = await status(`/api/dispatches/${thing.dispatchId}/steps`, { state: 'acknowledged' })
         const isOwn = role === 'patroller' && own.includes(thing.teamId)
         expect(step).toBe(isOwn ? 200 : role === 'patroller' ? 404 : 403)
-        const move = await status(`/api/incidents/${thing.incidentId}/transitions`, {
-          to: 'dismissed',
-          note: 'x',
-        })
+        const elsewhere = things.find((other) => !covers(scope, other.region))!
+        const path = `/api/incidents/${thing.incidentId}`
+        const send = (teamId: string) => status(`${path}/dispatches`, { teamId })
+        const maySend = roleMay(role, 'incident.dispatch')
+        expect(await send(await makeTeam(scope)), 'their team').toBe(!maySend ? 403 : isInScope ? 201 : 404)
+        expect(await send(elsewhere.teamId), 'a team outside').toBe(maySend ? 404 : 403)
+        const move = await status(`${path}/transitions`, { to: 'dismissed', note: 'x' })
         expect(move).toBe(!roleMay(role, 'incident.move') ? 403 : isInScope ? 200 : 404)
       }),
       { numRuns: 20 },
