@@ -68,7 +68,13 @@ const connect = async (edgeId: string) => {
   await edge.hello()
   return edge
 }
+async function residentMb(): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${hub.httpPort}/metrics`)).text()
+  return Math.round(Number(/^process_resident_memory_bytes (\S+)$/m.exec(text)?.[1]) / 1e6)
+}
+
 try {
+  say(`memory of the hub after its start: ${await residentMb()} MB`)
   const quiet = await connect('quiet')
   say(`alerts alone: ${describe(await alertLatencies(quiet, 100))}`)
   await quiet.close()
@@ -83,6 +89,7 @@ try {
   const records = counts.reduce((sum, count) => sum + count, 0)
   const rate = Math.round(records / ((performance.now() - begin) / 1000))
   say(`${edges} edges, batches of ${batchRecords}: ${rate} records/s, ${records} records`)
+  say(`memory of the hub after it: ${await residentMb()} MB`)
   say(`alerts beside it: ${describe(latencies)}`)
   await Promise.all([...loading, alerting].map((edge) => edge.close()))
 } finally {

@@ -1,6 +1,5 @@
 /** The hub's process: arguments, configuration, start, signals. Everything else is in app.ts. */
 import type { Logger } from 'pino'
-import { startHub } from './app.ts'
 import { helpText, parseInvocation, runCommand } from './cli.ts'
 import { type HubConfig, loadConfig } from './config.ts'
 import { HubError } from './errors.ts'
@@ -14,6 +13,8 @@ const EXIT_INTERRUPTED = 130
 async function serve(config: HubConfig, log: Logger): Promise<void> {
   process.on('uncaughtExceptionMonitor', (err) => log.fatal({ err }, 'the hub fails and ends'))
   const stopped = onSignals(log)
+  // Commands and --help do without everything that a hub is made of.
+  const { startHub } = await import('./app.ts')
   const hub = await startHub(config, log)
   const { httpPort, mqttPort, oneTimePassword } = hub
   if (oneTimePassword !== undefined) {

@@ -38,7 +38,7 @@ async function start(more: Record<string, string> = {}): Promise<HubProcess> {
   return hub
 }
 
-describe('the hub process', () => {
+describe('the hub process', { timeout: 60_000 }, () => {
   it('prints the first sign-in once, answers when ready, and stops at a signal with code 0', async () => {
     const first = await start()
     const signIn = /^First sign-in: admin \/ (\S+) \(one-time; you will be asked for a new one\)$/
@@ -99,7 +99,7 @@ describe('the hub process', () => {
     expect(stderr).toContain(`HUB_PORT: ${words} ${port} on 127.0.0.1 is taken; move it with ${variable}`)
   })
 
-  it('adds edges, teams and users, on a stopped hub and on a running one', async () => {
+  it('adds edges, teams and users, on a stopped hub and on a running one', { timeout: 120_000 }, async () => {
     const stopped = await runMain(['edge', 'add', 'edge-01', '--name', 'Gate', '--region', REGION], env)
     expect(stopped).toMatchObject({ code: 0, stdout: expect.stringMatching(/^token: \S{43}$/m) })
     const hub = await start()

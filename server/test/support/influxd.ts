@@ -88,7 +88,7 @@ bind-address = "127.0.0.1:${rpc}"
     async close() {
       proxy.closeAllConnections()
       proxy.close()
-      if (child.exitCode === null) {
+      if (child.exitCode === null && child.signalCode === null) {
         child.kill('SIGTERM')
         await once(child, 'exit')
       }
