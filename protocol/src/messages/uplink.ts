@@ -112,7 +112,8 @@ export const Hello = Type.Object(
       },
       {
         additionalProperties: false,
-        description: 'oldest and newest number still in the journal; 0 if none',
+        description:
+          'oldest number still in the journal (lastSeq + 1 if it is empty) and newest number ever given (0 before the first)',
       },
     ),
     detector: Type.Optional(
