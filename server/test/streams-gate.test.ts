@@ -105,11 +105,15 @@ describe('a viewing', () => {
     const { grantId } = await hub.grant(who, 'cam')
     const publishes = warm.publishes
     const first = await watching(who, grantId)
-    const others = await Promise.all([1, 2, 3].map(() => watching(who, grantId, 3)))
-    for (const player of others) {
-      expect(player.tags.slice(0, 2).map(videoRole)).toEqual(['sequence-header', 'key-frame'])
-      // A cached picture, not a wait for the next key frame of a second.
-      expect(player.firstByteMs - player.startedMs).toBeLessThan(400)
+    // Nothing new comes while the camera is frozen: what the others get is what the gate has kept.
+    warm.freeze()
+    try {
+      const others = await Promise.all([1, 2, 3].map(() => watching(who, grantId, 1)))
+      for (const player of others) {
+        expect(player.tags.slice(0, 2).map(videoRole)).toEqual(['sequence-header', 'key-frame'])
+      }
+    } finally {
+      warm.thaw()
     }
     expect(warm.publishes - publishes).toBe(1)
     expect(first.isClosed).toBe(false)
@@ -239,7 +243,7 @@ describe('the bytes stop', () => {
     await eventually(() => player.isClosed, 3000)
     const lateMs = Date.now() + hub.clock.offsetMs - endAtMs
     expect(lateMs).toBeGreaterThan(-50)
-    expect(lateMs).toBeLessThan(250)
+    expect(lateMs).toBeLessThan(CUT_WITHIN_MS)
     await eventually(async () => (await lastViewing(grantId))?.why_closed === 'grant expired')
   })
 
@@ -481,7 +485,7 @@ describe('the hub', () => {
     await eventually(() => player.pictures.length > 3)
     const beganMs = performance.now()
     await own.stop()
-    expect(performance.now() - beganMs).toBeLessThan(3000)
+    expect(performance.now() - beganMs).toBeLessThan(5000)
     await player.closed
     expect(own.relays.at(-1)?.command.action).toBe('stop')
     await source.close()

@@ -38,7 +38,7 @@ export const STREAM_LIMITS: StreamLimits = {
   maxPlayersPerUser: 32,
   maxWaitingBytes: MEBIBYTE,
   slowPlayerMs: 8000,
-  maxTagBytes: 4 * MEBIBYTE,
+  maxTagBytes: 8 * MEBIBYTE,
   maxCacheBytes: 8 * MEBIBYTE,
   startMs: 12_000,
   lostMs: 30_000,

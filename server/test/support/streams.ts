@@ -359,6 +359,15 @@ export class WarmEdge {
     this.#post = undefined
   }
 
+  /** Stops the camera's clock. */
+  freeze(): void {
+    this.#encoder.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.#encoder.kill('SIGCONT')
+  }
+
   async close(): Promise<void> {
     this.#post?.destroy()
     await endEncoder(this.#encoder)
