@@ -15,7 +15,6 @@ import {
   edgeTopics,
   Hello,
   jsonParser,
-  type Parsed,
   parseUpTopic,
   STREAMS,
   type Stream,
@@ -31,6 +30,7 @@ import { checkRecord } from './check-record.ts'
 import { type Committed, commitBatch, type Item, type RecordTakers } from './commit.ts'
 import { type CursorKey, cursorMessage, openCursors, readCursor } from './cursor-store.ts'
 import { Lanes } from './lanes.ts'
+import { MessageReader } from './message-reader.ts'
 import { planBatch } from './plan-batch.ts'
 import { pointsOf } from './points.ts'
 
@@ -73,13 +73,10 @@ export interface Ingest {
 const parseBatch = jsonParser(Batch)
 const parseHello = jsonParser(Hello)
 const parseStatus = jsonParser(EdgeStatus)
-const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** How often a batch is tried while a store is in trouble; then the edge has to send it again. */
 const ATTEMPTS = 6
 const FIRST_RETRY_MS = 200
-/** An edge that sends nonsense gets a line in the log this often; everything is counted. */
-const COMPLAINT_INTERVAL_MS = 1000
 
 class IngestService implements Ingest {
   readonly #deps: IngestDeps
@@ -89,13 +86,14 @@ class IngestService implements Ingest {
   readonly #stop = new AbortController()
   /** Cursors as committed, so that a batch does not begin with a query. */
   readonly #cursors = new Map<string, number>()
-  readonly #complaints = new Map<string, { atMs: number; suppressed: number }>()
+  readonly #messages: MessageReader
 
   constructor(deps: IngestDeps) {
     this.#deps = deps
     this.#log = deps.log.child({ component: 'ingest' })
     this.#now = deps.now ?? Date.now
     this.#lanes = new Lanes(deps.maxWaitingBytes)
+    this.#messages = new MessageReader(deps.metrics, this.#log, this.#now)
   }
 
   async message(edge: EdgeIdentity, topic: string, payload: Uint8Array): Promise<void> {
@@ -104,17 +102,17 @@ class IngestService implements Ingest {
     const arrivedAtMs = this.#now()
     switch (parsed.kind) {
       case 'status': {
-        const status = this.#parse(edge, topic, payload, parseStatus)
+        const status = this.#messages.read({ edgeId: edge.edgeId, topic, payload }, parseStatus)
         if (status) void this.#deps.noteState(edge.edgeId, status.state, arrivedAtMs)
         return
       }
       case 'hello': {
-        const hello = this.#parse(edge, topic, payload, parseHello)
+        const hello = this.#messages.read({ edgeId: edge.edgeId, topic, payload }, parseHello)
         if (hello) this.#queueHello(edge, hello, payload.byteLength, arrivedAtMs)
         break
       }
       case 'batch': {
-        const batch = this.#parse(edge, topic, payload, parseBatch)
+        const batch = this.#messages.read({ edgeId: edge.edgeId, topic, payload }, parseBatch)
         if (batch) this.#queueBatch(edge, parsed.stream, batch, payload.byteLength, arrivedAtMs)
         break
       }
@@ -365,39 +363,6 @@ class IngestService implements Ingest {
         await delay(waitMs, undefined, { signal: this.#stop.signal }).catch(() => undefined)
       }
     }
-  }
-
-  #parse<T>(
-    edge: EdgeIdentity,
-    topic: string,
-    payload: Uint8Array,
-    parse: (text: string) => Parsed<T>,
-  ): T | undefined {
-    let problems: string[]
-    try {
-      const parsed = parse(utf8.decode(payload))
-      if (parsed.ok) return parsed.value
-      problems = parsed.problems
-    } catch {
-      problems = ['/: not UTF-8 text']
-    }
-    this.#deps.metrics.messagesRefused.inc({ reason: 'malformed' })
-    this.#complain(edge.edgeId, topic, payload.byteLength, problems)
-    return undefined
-  }
-
-  #complain(edgeId: string, topic: string, bytes: number, problems: string[]): void {
-    const nowMs = this.#now()
-    const last = this.#complaints.get(edgeId)
-    if (last && nowMs - last.atMs < COMPLAINT_INTERVAL_MS) {
-      last.suppressed++
-      return
-    }
-    this.#complaints.set(edgeId, { atMs: nowMs, suppressed: 0 })
-    this.#log.warn(
-      { edgeId, topic, bytes, problems, alsoRefused: last?.suppressed ?? 0 },
-      'malformed message refused',
-    )
   }
 }
 
