@@ -70,6 +70,7 @@ export class CameraCapture {
   #loop: Promise<void> | undefined
   #run: CaptureRun | undefined
   #container: Container = 'flv'
+  #skipsFirstGroup = false
   #clock = new ArrivalClock()
   #startedAtMs = 0
   #lastDataAtMs = 0
@@ -147,7 +148,7 @@ export class CameraCapture {
       this.flv.reset(end.why)
       this.#ts.reset()
       if (signal.aborted) break
-      if (this.#chooseContainer(end)) continue
+      if (this.#adapt(end)) continue
       if (this.#framesOfRun > 0) backoff.reset()
       this.#setState('offline', end.why)
       this.#log.debug({ ffmpeg: end.lines }, 'the last lines of ffmpeg')
@@ -170,6 +171,7 @@ export class CameraCapture {
       format: this.#options.format,
       transport: this.#options.transport ?? 'tcp',
       container: this.#container,
+      skipsFirstGroup: this.#skipsFirstGroup,
       ioTimeoutMs: this.#timings.stallMs,
       onFrame: (frame) => this.#takeFrame(frame),
       onCompressed: (chunk, arrivedAtMs) => this.#takeCompressed(parser, chunk, arrivedAtMs),
@@ -180,14 +182,25 @@ export class CameraCapture {
       return await run.run()
     } catch (error) {
       // Only this machine's own resources (a temporary folder, a socket) fail in this way.
-      return { why: `capture cannot start: ${redact((error as Error).message)}`, lines: [], codec: '' }
+      return {
+        why: `capture cannot start: ${redact((error as Error).message)}`,
+        lines: [],
+        codec: '',
+        isFirstTimeMissing: false,
+      }
     } finally {
       clearInterval(watch)
       this.#run = undefined
     }
   }
 
-  /** True if the codec needs another container than the one that was tried: then the next try comes at once. */
+  /** Learns from a run how this camera has to be read; true if that was the cause of its end: then the next is due. */
+  #adapt(end: CaptureRunEnd): boolean {
+    const mustSkip = end.isFirstTimeMissing && !this.#skipsFirstGroup && this.#framesOfRun <= 1
+    if (mustSkip) this.#skipsFirstGroup = true
+    return this.#chooseContainer(end) || mustSkip
+  }
+
   #chooseContainer(end: CaptureRunEnd): boolean {
     if (end.codec === '') return false
     const container = CONTAINER_BY_CODEC[end.codec] ?? 'none'

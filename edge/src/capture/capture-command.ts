@@ -6,7 +6,7 @@
  *   - `select` by time instead of the `fps` filter, which needs the next frame to decide on one;
  *   - `flush_packets 1`, so that no part of a picture stays in a buffer;
  *   - `fpsprobesize 0` and `max_ts_probe 0`: the stream begins as soon as its parameters are known, not after a second
- *     of guessing. (`fflags nobuffer` would throw away what came meanwhile: the first key frame.)
+ *     of guessing.
  */
 import type { Writable } from 'node:stream'
 import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg'
@@ -24,6 +24,11 @@ export interface CaptureCommandOptions {
   /** The camera has to answer and to send within this time, ms. */
   ioTimeoutMs: number
   frames: Writable
+  /**
+   * Begins with the second key frame instead of the first. libavformat gives the first picture of an RTSP stream no
+   * time, and a muxer cannot guess it when pictures are reordered (B-frames).
+   */
+  skipsFirstGroup: boolean
   /** Unix socket that takes the compressed stream. */
   socketPath: string
 }
@@ -66,6 +71,8 @@ export function captureCommand(options: CaptureCommandOptions): FfmpegCommand {
       '-allowed_media_types video',
       `-timeout ${options.ioTimeoutMs * 1000}`,
       '-flags low_delay',
+      // What was read to find the parameters of the stream, its first key frame, is then thrown away.
+      ...(options.skipsFirstGroup ? ['-fflags nobuffer'] : []),
       '-fpsprobesize 0',
       '-max_ts_probe 0',
       '-analyzeduration 10000000',

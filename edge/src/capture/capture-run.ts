@@ -23,6 +23,8 @@ export interface CaptureRunEnd {
   /** The last lines of ffmpeg, for the log; free of credentials. */
   lines: string[]
   codec: string
+  /** The first picture had no time that could be written: the next try has to leave it out. */
+  isFirstTimeMissing: boolean
 }
 
 export class CaptureRun {
@@ -85,6 +87,7 @@ export class CaptureRun {
       why: this.#stopReason ?? this.#explain(exitCode),
       lines: this.#diagnosis.lines(),
       codec: this.#diagnosis.codec,
+      isFirstTimeMissing: this.#diagnosis.isFirstTimeMissing,
     }
   }
 

@@ -48,6 +48,7 @@ export class Diagnosis {
   #isInputRead = false
   #codec = ''
   #errors = 0
+  #isFirstTimeMissing = false
 
   /** Codec of the camera's video as ffmpeg names it (`h264`, `hevc`); empty until known. */
   get codec(): string {
@@ -59,6 +60,11 @@ export class Diagnosis {
     return this.#errors
   }
 
+  /** True when a muxer refused the first picture because it has no time (B-frames, see the capture command). */
+  get isFirstTimeMissing(): boolean {
+    return this.#isFirstTimeMissing
+  }
+
   add(line: string): void {
     const clean = redact(line.trim())
     if (clean === '' || clean.startsWith('Last message repeated')) return
@@ -68,6 +74,7 @@ export class Diagnosis {
     if (/error while decoding|concealing|corrupt|non-existing PPS|Missing reference/i.test(clean)) {
       this.#errors += 1
     }
+    if (/Packet is missing PTS|first pts value must be set/.test(clean)) this.#isFirstTimeMissing = true
     this.#lines.push(clean)
     if (this.#lines.length > MAX_LINES) this.#lines.shift()
   }
