@@ -2,8 +2,9 @@
 import type { Alert, AlertRecord, Evidence, Incident, IncidentState, Transition } from '@patrolhub/protocol'
 import { inScope, type Scoped } from '../access/scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
+import { newestInScope } from './newest-in-scope.ts'
 import { type Place, pageOf } from './paging.ts'
-import { ENDED_STATES } from './state.ts'
+import { ENDED_STATES, OPEN_STATES } from './state.ts'
 
 export type EvidenceOfAlerts = (
   db: DbOrTransaction,
@@ -79,21 +80,22 @@ export async function listIncidents(
   who: Scoped,
   { state, limit, before }: PageRequest & { state: StateFilter },
 ): Promise<{ items: Incident[]; next?: string }> {
-  let query = selectIncidents(db).where((eb) => inScope(who, eb.ref('incident.region')))
-  if (state !== 'all')
-    query = query.where('incident.state', state === 'open' ? 'not in' : 'in', [...ENDED_STATES])
-  if (before) {
-    query = query
-      .where('incident.opened_at_ms', '<=', before.atMs)
-      .where((eb) =>
-        eb.or([eb('incident.opened_at_ms', '<', before.atMs), eb('incident.incident_id', '<', before.id)]),
-      )
-  }
-  const rows = await query
-    .orderBy('incident.opened_at_ms', 'desc')
-    .orderBy('incident.incident_id', 'desc')
-    .limit(limit + 1)
-    .execute()
+  const ids = await newestInScope(db, {
+    table: 'incident',
+    who,
+    before,
+    count: limit + 1,
+    ...(state === 'all' ? {} : { states: state === 'open' ? OPEN_STATES : ENDED_STATES }),
+    isFew: state === 'open',
+  })
+  const rows =
+    ids.length === 0
+      ? []
+      : await selectIncidents(db)
+          .where('incident.incident_id', 'in', ids)
+          .orderBy('incident.opened_at_ms', 'desc')
+          .orderBy('incident.incident_id', 'desc')
+          .execute()
   const page = pageOf(rows, limit, (row) => ({ atMs: row.opened_at_ms, id: row.incident_id }))
   return { items: page.rows.map(toIncident), ...(page.next === undefined ? {} : { next: page.next }) }
 }
@@ -136,17 +138,15 @@ export async function listAlerts(
   { limit, before }: PageRequest,
   evidenceOf: EvidenceOfAlerts,
 ): Promise<{ items: Alert[]; next?: string }> {
-  let query = selectAlerts(db).where((eb) => inScope(who, eb.ref('alert.region')))
-  if (before) {
-    query = query
-      .where('alert.at_ms', '<=', before.atMs)
-      .where((eb) => eb.or([eb('alert.at_ms', '<', before.atMs), eb('alert.alert_id', '<', before.id)]))
-  }
-  const rows = await query
-    .orderBy('alert.at_ms', 'desc')
-    .orderBy('alert.alert_id', 'desc')
-    .limit(limit + 1)
-    .execute()
+  const ids = await newestInScope(db, { table: 'alert', who, before, count: limit + 1 })
+  const rows =
+    ids.length === 0
+      ? []
+      : await selectAlerts(db)
+          .where('alert.alert_id', 'in', ids)
+          .orderBy('alert.at_ms', 'desc')
+          .orderBy('alert.alert_id', 'desc')
+          .execute()
   const page = pageOf(rows, limit, (row) => ({ atMs: row.at_ms, id: row.alert_id }))
   const items = await toAlerts(db, page.rows, evidenceOf)
   return { items, ...(page.next === undefined ? {} : { next: page.next }) }

@@ -1,5 +1,5 @@
 /** How an incident may move: pure, one table. */
-import type { IncidentState, MoveIncident, Role } from '@patrolhub/protocol'
+import { INCIDENT_STATES, type IncidentState, type MoveIncident, type Role } from '@patrolhub/protocol'
 import { type Permission, roleMay } from '../access/permissions.ts'
 
 /** A state that a person moves an incident to by hand; the others follow its dispatches. */
@@ -27,6 +27,8 @@ const MANUAL_MOVES: readonly ManualMove[] = [
 
 /** States that end an incident: nothing moves it and no alert joins it any more. */
 export const ENDED_STATES = ['closed', 'dismissed'] as const satisfies readonly IncidentState[]
+
+export const OPEN_STATES: readonly IncidentState[] = INCIDENT_STATES.filter((state) => !hasEnded(state))
 
 /** How far the work has gone, for moves that follow a dispatch: they only go up. */
 const PROGRESS: Readonly<Record<IncidentState, number>> = {

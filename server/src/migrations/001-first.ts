@@ -195,6 +195,7 @@ async function work(db: Kysely<unknown>): Promise<void> {
     .execute()
   await index(db, 'incident', ['opened_at_ms', 'region'])
   await index(db, 'incident', ['region', 'state'])
+  await index(db, 'incident', ['state', 'opened_at_ms'])
   await index(db, 'incident', ['device_id', 'rule', 'last_alert_at_ms'])
   await index(db, 'alert', ['at_ms', 'region'])
   await index(db, 'alert', ['region', 'at_ms'])
