@@ -40,7 +40,10 @@ export function sessionRoutes(deps: SessionRoutesDeps): FastifyPluginAsyncTypebo
 
     app.post(
       '/api/session',
-      { config: { access: 'public' }, schema: { body: SignIn, response: { 200: Session } } },
+      {
+        config: { access: 'public' },
+        schema: { summary: 'Sign in', tags: ['access'], body: SignIn, response: { 200: Session } },
+      },
       async (request, reply) => {
         const { username, password } = request.body
         const outcome = await signingIn.signIn(username.trim().toLowerCase(), password, fromOf(request))
@@ -50,7 +53,10 @@ export function sessionRoutes(deps: SessionRoutesDeps): FastifyPluginAsyncTypebo
 
     app.get(
       '/api/session',
-      { config: { access: 'signed-in', beforePasswordChange: true }, schema: { response: { 200: Session } } },
+      {
+        config: { access: 'signed-in', beforePasswordChange: true },
+        schema: { summary: 'Who one is and what one may do', tags: ['access'], response: { 200: Session } },
+      },
       async (request) => {
         const signedIn = await deps.authenticate(request.headers.cookie)
         if (!signedIn) throw new HubError('HUB_NOT_SIGNED_IN', 'sign in first')
@@ -62,7 +68,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): FastifyPluginAsyncTypebo
       '/api/session',
       {
         config: { access: 'signed-in', beforePasswordChange: true },
-        schema: { response: { 204: Type.Null() } },
+        schema: { summary: 'Sign out', tags: ['access'], response: { 204: Type.Null() } },
       },
       async (request, reply) => {
         await signingIn.signOut(request.principal)
@@ -75,7 +81,12 @@ export function sessionRoutes(deps: SessionRoutesDeps): FastifyPluginAsyncTypebo
       '/api/session/password',
       {
         config: { access: 'signed-in', beforePasswordChange: true },
-        schema: { body: ChangePassword, response: { 200: Session } },
+        schema: {
+          summary: 'Replace the password; every other session ends',
+          tags: ['access'],
+          body: ChangePassword,
+          response: { 200: Session },
+        },
       },
       async (request, reply) => {
         const outcome = await signingIn.changePassword(request.principal, request.body, fromOf(request))

@@ -14,13 +14,28 @@ export function userRoutes(accounts: Accounts): FastifyPluginAsyncTypebox {
 
     app.get(
       '/api/users',
-      { config: { access: 'user.read' }, schema: { response: { 200: Type.Array(User) } } },
+      {
+        config: { access: 'user.read' },
+        schema: {
+          summary: 'Accounts inside the scope',
+          tags: ['access'],
+          response: { 200: Type.Array(User) },
+        },
+      },
       (request) => accounts.list(request.principal),
     )
 
     app.post(
       '/api/users',
-      { config: { access: 'user.write' }, schema: { body: NewUser, response: { 201: CreatedUser } } },
+      {
+        config: { access: 'user.write' },
+        schema: {
+          summary: 'Make an account',
+          tags: ['access'],
+          body: NewUser,
+          response: { 201: CreatedUser },
+        },
+      },
       async (request, reply) => {
         const created = await accounts.create(request.principal, request.body)
         return reply.code(201).send(created)
@@ -32,6 +47,8 @@ export function userRoutes(accounts: Accounts): FastifyPluginAsyncTypebox {
       {
         config: { access: 'user.write' },
         schema: {
+          summary: 'Disable an account',
+          tags: ['access'],
           description: 'Disables the account and ends its sessions; the record keeps its name.',
           params: UserParams,
           response: { 204: Type.Null() },

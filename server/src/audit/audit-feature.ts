@@ -67,7 +67,12 @@ export function auditFeature(deps: AuditDeps): Audit {
         '/api/audit',
         {
           config: { access: 'audit.read' },
-          schema: { querystring: PageQuery, response: { 200: AuditPage } },
+          schema: {
+            summary: 'The record, newest first',
+            tags: ['audit'],
+            querystring: PageQuery,
+            response: { 200: AuditPage },
+          },
         },
         async (request, reply) => {
           reply.header('cache-control', 'no-store')
