@@ -53,7 +53,9 @@ export const FLOW_WINDOW_SECONDS = 3
 export const WARM_UP_VALUES = 8
 /** After the longest warm-up (flow: 24 s), with a little room. */
 const FIRST_ANOMALY_SECONDS = 30
-const ANOMALY_EVERY_SECONDS = 25
+/** The first round goes quickly, so that a short demonstration shows something. */
+const FIRST_ROUND_EVERY_SECONDS = 25
+const LATER_EVERY_SECONDS = 90
 const ANOMALY_LASTS_SECONDS = 10
 
 export interface DemoDevices {
@@ -126,7 +128,8 @@ export function scheduleAnomalies(
     ;(device as { anomaly: string }).anomaly = kind
     timer = setTimeout(() => {
       device.anomaly = 'none'
-      timer = setTimeout(() => begin(round + 1), (ANOMALY_EVERY_SECONDS - ANOMALY_LASTS_SECONDS) * 1000)
+      const everySeconds = round + 1 < rounds.length ? FIRST_ROUND_EVERY_SECONDS : LATER_EVERY_SECONDS
+      timer = setTimeout(() => begin(round + 1), (everySeconds - ANOMALY_LASTS_SECONDS) * 1000)
     }, ANOMALY_LASTS_SECONDS * 1000)
   }
   timer = setTimeout(() => begin(0), FIRST_ANOMALY_SECONDS * 1000)
