@@ -8,15 +8,13 @@ export interface RelayTaskOptions {
   hub: HubAccess
   feed: FlvFeed
   publishPath: string
-  /** Wall clock. */
-  untilMs: number
+  /** It ends by itself after this time unless it is extended. */
+  forMs: number
   log: Logger
   retryMinMs: number
   retryMaxMs: number
 }
 
-/** The longest wait that a timer takes. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 /** A connection that lived for this long was a good one: the next pause is short again. */
 const GOOD_AFTER_MS = 5000
 const PICTURE_POLL_MS = 100
@@ -26,20 +24,18 @@ export class RelayTask {
   readonly #options: RelayTaskOptions
   readonly #stopping = new AbortController()
   readonly #resolveEnded: () => void
-  #untilMs: number
   #timer: NodeJS.Timeout | undefined
   #why = ''
 
   constructor(options: RelayTaskOptions) {
     this.#options = options
-    this.#untilMs = options.untilMs
     const { promise, resolve } = Promise.withResolvers<void>()
     this.ended = promise
     this.#resolveEnded = resolve
   }
 
   start(): void {
-    this.#setTimer()
+    this.#setTimer(this.#options.forMs)
     void this.#keepSending().finally(() => {
       clearTimeout(this.#timer)
       this.#options.log.info({ why: this.#why }, 'relay ended')
@@ -48,10 +44,9 @@ export class RelayTask {
   }
 
   /** Moves the end; false if this task goes elsewhere or is over. */
-  extend(publishPath: string, untilMs: number): boolean {
+  extend(publishPath: string, forMs: number): boolean {
     if (this.#stopping.signal.aborted || publishPath !== this.#options.publishPath) return false
-    this.#untilMs = untilMs
-    this.#setTimer()
+    this.#setTimer(forMs)
     return true
   }
 
@@ -61,11 +56,9 @@ export class RelayTask {
     this.#stopping.abort()
   }
 
-  #setTimer(): void {
+  #setTimer(forMs: number): void {
     clearTimeout(this.#timer)
-    const leftMs = this.#untilMs - Date.now()
-    if (leftMs <= 0) this.stop('its time is over')
-    else this.#timer = setTimeout(() => this.#setTimer(), Math.min(leftMs, MAX_TIMER_MS))
+    this.#timer = setTimeout(() => this.stop('its time is over'), forMs)
   }
 
   async #keepSending(): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * Sends a camera's compressed stream to the hub while somebody is allowed to watch it. The hub says from when to when
+ * Sends a camera's compressed stream to the hub while somebody is allowed to watch it. The hub says for how long
  * (RelayCommand); a repeated start only moves the end. While it is wanted, a lost connection is made again with
  * growing, jittered pauses. At most one connection a camera.
  */
@@ -38,7 +38,7 @@ export class Relay {
       this.#tasks.get(command.cameraId)?.stop('the hub asked to stop')
       return
     }
-    const { cameraId, publishPath, untilMs } = command
+    const { cameraId, publishPath, forSeconds } = command
     const camera = this.#options.cameras.get(cameraId)
     if (!camera) {
       this.#log.warn({ cameraId }, 'the hub wants a camera that this edge does not have')
@@ -49,9 +49,9 @@ export class Relay {
       return
     }
     const running = this.#tasks.get(cameraId)
-    if (running?.extend(publishPath, untilMs)) return
+    if (running?.extend(publishPath, forSeconds * 1000)) return
     running?.stop('the hub wants it at another place')
-    this.#start(cameraId, publishPath, untilMs)
+    this.#start(cameraId, publishPath, forSeconds * 1000)
   }
 
   /** Ends every connection. Idempotent. */
@@ -62,12 +62,12 @@ export class Relay {
     await Promise.all(tasks.map(({ ended }) => ended))
   }
 
-  #start(cameraId: string, publishPath: string, untilMs: number): void {
+  #start(cameraId: string, publishPath: string, forMs: number): void {
     const task = new RelayTask({
       hub: this.#options,
       feed: this.#options.cameras.get(cameraId)!.flv,
       publishPath,
-      untilMs,
+      forMs,
       log: this.#log.child({ deviceId: cameraId }),
       retryMinMs: this.#options.retryMinMs ?? 300,
       retryMaxMs: this.#options.retryMaxMs ?? 10_000,

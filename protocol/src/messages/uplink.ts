@@ -142,8 +142,8 @@ export const RelayCommand = Type.Union([
       cameraId: DeviceId,
       /** Path on the hub that takes the stream by a chunked POST, e.g. `/media/publish/cam-01`. */
       publishPath: Type.String({ maxLength: 200 }),
-      /** The edge stops by itself then unless it is told again. */
-      untilMs: EpochMs,
+      /** The edge stops by itself after this time unless it is told again. A span, so that its clock does not matter. */
+      forSeconds: Type.Number({ exclusiveMinimum: 0, maximum: 3600 }),
     },
     { additionalProperties: false },
   ),

@@ -22,8 +22,6 @@ export interface CameraStreamOptions {
   media: Pick<MediaServer, 'newAddress'>
   sendRelay(edgeId: string, command: RelayCommand): void | Promise<void>
   log: Logger
-  /** Wall clock, for what the edge is told. */
-  now: () => number
 }
 
 export interface StreamPlayer {
@@ -133,13 +131,13 @@ export class CameraStream {
   }
 
   #ask(): void {
-    const { cameraId, limits, now } = this.#options
+    const { cameraId, limits } = this.#options
     this.#askedMs = performance.now()
     this.#send({
       action: 'start',
       cameraId,
       publishPath: `/media/publish/${cameraId}`,
-      untilMs: now() + limits.relayAheadMs,
+      forSeconds: limits.relayAheadMs / 1000,
     })
   }
 

@@ -249,7 +249,6 @@ export class Gate {
       media,
       sendRelay,
       log: this.#log,
-      now: this.#now,
     })
     this.#streams.set(cameraId, stream)
     return stream
