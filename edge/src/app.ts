@@ -16,6 +16,7 @@ import { Relay } from './relay/relay.ts'
 import { Forecaster } from './signal/forecaster.ts'
 import { Signal } from './signal/signal.ts'
 import { SOFTWARE } from './software.ts'
+import { UNSURE_SCORE } from './track/tracker.ts'
 import { Uplink } from './uplink/uplink.ts'
 
 export interface EdgeAppOptions {
@@ -24,6 +25,13 @@ export interface EdgeAppOptions {
   log: Logger
   /** Called when the edge cannot go on; the process should end. */
   onFailure: (error: EdgeError) => void
+}
+
+interface Detection {
+  model: LoadedModelInfo
+  pool: DetectorPool
+  /** From this score on a detection may begin a track. */
+  sureScore: number
 }
 
 export class EdgeApp {
@@ -192,9 +200,7 @@ export class EdgeApp {
     return { signal, detection }
   }
 
-  async #startDetection(
-    model: LoadedModelInfo | undefined,
-  ): Promise<{ model: LoadedModelInfo; pool: DetectorPool } | undefined> {
+  async #startDetection(model: LoadedModelInfo | undefined): Promise<Detection | undefined> {
     if (!model) return undefined
     const { detector, cameras } = this.#config
     const { inputWidthPx, inputHeightPx } = detector
@@ -204,17 +210,18 @@ export class EdgeApp {
       inputSize:
         inputWidthPx && inputHeightPx ? { widthPx: inputWidthPx, heightPx: inputHeightPx } : undefined,
       workers: detector.workers ?? Math.max(1, availableParallelism() - 1),
-      scoreThreshold: detector.scoreThreshold,
+      // Weak boxes too: they keep a known object in sight, and the tracker begins none with them.
+      scoreThreshold: Math.min(UNSURE_SCORE, detector.scoreThreshold ?? UNSURE_SCORE),
       classes: [...new Set([...DEFAULT_CLASSES, ...wanted])],
       log: this.#log.child({ component: 'detect' }),
     })
     await this.#add('detector', pool, () => pool.start(this.#lifetime.signal))
     this.#log.info({ model: model.entry.id, path: model.path, format: pool.frameFormat }, 'detector ready')
-    return { model, pool }
+    return { model, pool, sureScore: detector.scoreThreshold ?? pool.usualScore }
   }
 
   #makePipelines(
-    { model, pool }: { model: LoadedModelInfo; pool: DetectorPool },
+    { model, pool, sureScore }: Detection,
     evidence: EvidenceStore,
     journal: Journal,
   ): CameraPipeline[] {
@@ -222,7 +229,15 @@ export class EdgeApp {
     const { id, sha256 } = model.entry
     return this.#config.cameras.map(
       (camera) =>
-        new CameraPipeline({ camera, pool, model: { id, sha256 }, evidence, onAlert, log: this.#log }),
+        new CameraPipeline({
+          camera,
+          pool,
+          model: { id, sha256 },
+          tracker: { sureScore },
+          evidence,
+          onAlert,
+          log: this.#log,
+        }),
     )
   }
 }

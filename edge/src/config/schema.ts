@@ -251,7 +251,8 @@ export const EdgeFile = Type.Object(
           Type.Number({
             minimum: 0.01,
             maximum: 0.99,
-            description: "objects below this score are ignored; the decoder's own threshold unless set",
+            description:
+              "from this score on an object is taken for sure; weaker ones only keep a known object in sight. The decoder's own threshold unless set",
           }),
         ),
         modelFolders: Type.Array(Type.String({ minLength: 1, maxLength: 1000 }), {

@@ -46,6 +46,8 @@ interface CameraCounts {
 
 export class DetectorPool implements Detector {
   readonly frameFormat: FrameFormat
+  /** A score below which false boxes outnumber true ones with this model. */
+  readonly usualScore: number
   readonly #threads: DetectionThread[]
   /** The newest frame of each camera that no thread has taken, in the order in which the cameras are served. */
   readonly #waiting = new Map<string, WaitingFrame>()
@@ -78,6 +80,7 @@ export class DetectorPool implements Detector {
         `${model.entry.id} does not know the classes ${unknown.join(', ')}`,
       )
     this.frameFormat = { ...size, channels, padding: decoder.padding }
+    this.usualScore = decoder.scoreThreshold
     const settings = {
       model,
       ...size,

@@ -20,7 +20,10 @@ export interface TrackerOptions {
   maxLostMs: number
 }
 
-const DEFAULTS: TrackerOptions = { sureScore: 0.4, unsureScore: 0.1, maxLostMs: 2000 }
+/** What a detector has to report for the second stage to work: weak boxes keep a known object, they begin none. */
+export const UNSURE_SCORE = 0.1
+
+const DEFAULTS: TrackerOptions = { sureScore: 0.4, unsureScore: UNSURE_SCORE, maxLostMs: 2000 }
 
 /**
  * What makes a match, by stage: the least overlap (intersection over union) of both boxes, each widened by `margin` of
