@@ -167,9 +167,10 @@ async function install(prefix, packages, needs) {
   const services = needs.flatMap((need) => need.services ?? [])
   await withoutStarting(prefix, services, async () => {
     if (!hasLists()) await update()
+    say(`[setup] Debian packages: ${packages.join(' ')}`)
     await step(
       'Debian packages',
-      `installing (${packages.join(' ')})`,
+      'installing',
       async () => {
         let result = await call(aptInstall)
         if (result.code !== 0) {

@@ -43,7 +43,8 @@ interface Packet {
  */
 async function probePackets(url: string, count: number): Promise<Packet[]> {
   const { stdout } = await execute('ffprobe', [
-    ...['-v', 'error', '-rtsp_transport', 'tcp', '-read_intervals', `%+#${count}`],
+    ...['-v', 'error', '-rtsp_transport', 'tcp', '-analyzeduration', '300000'],
+    ...['-read_intervals', `%+#${count}`],
     ...['-show_entries', 'packet=pts_time,flags', '-of', 'json', url],
   ])
   const { packets } = JSON.parse(stdout) as { packets: { pts_time: string; flags: string }[] }
