@@ -11,6 +11,8 @@ export interface CommandLine {
   mqttPort: number
   devicePort: number
   videos: string[]
+  /** `var/demo` unless set. */
+  dataDir?: string
 }
 
 export const HELP = `usage: npm run demo -- [options]
@@ -25,7 +27,8 @@ checkpoint and sensors over MQTT. Prints the dashboard's address and the sign-in
   --http-port PORT   dashboard and HTTP interface (default 8440; 0 takes a free one)
   --mqtt-port PORT   where the edge reports to the hub (default 1884; 0 takes a free one)
   --device-port PORT where devices report to the edge, on this machine only (default: a free one)
-  --keep             go on with the data of the last time (var/demo) instead of beginning anew
+  --keep             go on with the data of the last time instead of beginning anew
+  --data FOLDER      where data and logs are kept (default var/demo); emptied at each start without --keep
   --help             this text
 `
 
@@ -37,6 +40,7 @@ export function readCommandLine(args: readonly string[]): CommandLine | 'help' {
       seconds: { type: 'string' },
       json: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
+      data: { type: 'string' },
       video: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', default: '127.0.0.1' },
       'http-port': { type: 'string', default: '8440' },
@@ -55,6 +59,7 @@ export function readCommandLine(args: readonly string[]): CommandLine | 'help' {
     ...(values.seconds === undefined
       ? {}
       : { seconds: readNumber('--seconds', values.seconds, 1, 86_400 * 365) }),
+    ...(values.data === undefined ? {} : { dataDir: values.data }),
     isJson: values.json,
     isKept: values.keep,
     host: values.host,
