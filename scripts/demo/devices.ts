@@ -111,11 +111,12 @@ export function scheduleAnomalies(
   onLine: (line: string) => void,
 ): () => void {
   const rounds: Anomaly[] = []
-  for (const [index, device] of checkpoints.entries()) {
-    rounds.push({ device, name: CHECKPOINTS[index]!.name, kind: 'surge' })
-  }
+  // Sensors first: the longer the model has seen the noisy flow, the narrower is the band that it expects.
   for (const [index, device] of sensors.entries()) {
     rounds.push({ device, name: SENSORS[index]!.name, kind: SENSORS[index]!.usualAnomaly })
+  }
+  for (const [index, device] of checkpoints.entries()) {
+    rounds.push({ device, name: CHECKPOINTS[index]!.name, kind: 'surge' })
   }
   for (const [index, device] of checkpoints.entries()) {
     rounds.push({ device, name: CHECKPOINTS[index]!.name, kind: 'crawl' })

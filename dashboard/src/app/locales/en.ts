@@ -276,6 +276,7 @@ export const en = {
   },
   span: {
     label: 'Time span',
+    quarter: '15 minutes',
     hour: '1 hour',
     shift: '8 hours',
     day: '24 hours',

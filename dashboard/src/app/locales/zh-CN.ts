@@ -278,6 +278,7 @@ export const zhCN: typeof en = {
   },
   span: {
     label: '时段',
+    quarter: '15 分钟',
     hour: '1 小时',
     shift: '8 小时',
     day: '24 小时',

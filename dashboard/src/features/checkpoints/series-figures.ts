@@ -2,7 +2,7 @@
 import type { SeriesPoint } from '@patrolhub/protocol'
 
 /** From this score on a value is marked as an anomaly. */
-export const ANOMALY_SCORE = 0.8
+export const ANOMALY_SCORE = 0.7
 
 export function isAnomaly(point: SeriesPoint): boolean {
   return point.value !== null && point.score !== null && point.score >= ANOMALY_SCORE
@@ -41,6 +41,7 @@ export function summaryOf(points: readonly SeriesPoint[]): SeriesSummary {
 
 /** Shown spans with a step that leaves a few hundred points on the screen. */
 export const SPANS = {
+  quarter: { spanMs: 900_000, stepMs: 5000 },
   hour: { spanMs: 3_600_000, stepMs: 10_000 },
   shift: { spanMs: 8 * 3_600_000, stepMs: 60_000 },
   day: { spanMs: 24 * 3_600_000, stepMs: 300_000 },
