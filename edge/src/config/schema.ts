@@ -56,7 +56,7 @@ export const IntrusionRuleConfig = Type.Object(
       minimum: 0,
       maximum: 86_400,
       default: 30,
-      description: 'how long the rule is silent after an alert',
+      description: 'how long the same object raises no other alert of this rule',
     }),
     severity: described(Severity, { description: 'severity of the alert' }),
   },
