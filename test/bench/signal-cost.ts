@@ -1,8 +1,9 @@
-/** What one judgement costs: `node edge/bench/signal.ts` prints values a second for several numbers of series a run. */
+/** What one judgement of the anomaly model costs, for several numbers of series a run: npm run bench -- signal-cost */
 import { join } from 'node:path'
-import { findModel, readModelCatalogue } from '../src/detect/model-file.ts'
-import { Forecaster } from '../src/signal/forecaster.ts'
-import { HISTORY_LENGTH } from '../src/signal/history.ts'
+import { findModel, readModelCatalogue } from '../../edge/src/detect/model-file.ts'
+import { Forecaster } from '../../edge/src/signal/forecaster.ts'
+import { HISTORY_LENGTH } from '../../edge/src/signal/history.ts'
+import { report } from '../support/bench.ts'
 
 const SECONDS = 2
 const MODELS = join(import.meta.dirname, '..', '..', 'models')
@@ -11,6 +12,8 @@ const forecaster = await Forecaster.open(
   await findModel({ wanted: 'auto', catalogue, folders: [MODELS], task: 'signal' }),
 )
 const recent = Array.from({ length: HISTORY_LENGTH }, (_, index) => 10 + Math.sin(index))
+const results: object[] = []
+console.log(`The model that every edge runs over numbers, ${SECONDS} s for each number of series in a run.`)
 for (const batch of [1, 10, 100, 1000]) {
   const judged = Array.from({ length: batch }, (_, index) => ({
     recent,
@@ -33,6 +36,8 @@ for (const batch of [1, 10, 100, 1000]) {
     wallMicrosPerValue: Math.round((elapsedMs * 10_000) / (runs * batch)) / 10,
     cpuMicrosPerValue: Math.round(((user + system) * 10) / (runs * batch)) / 10,
   }
-  process.stdout.write(`${JSON.stringify(result)}\n`)
+  results.push(result)
+  console.log(JSON.stringify(result))
 }
 await forecaster.close()
+report('signal-cost', { results }, [])

@@ -2,12 +2,13 @@
  * How fast a hub takes records, and how long an alert waits for its commit, alone and beside that load. The hub is a
  * process of its own; this one plays the edges over MQTT.
  *
- *   node server/bench/ingest-rate.ts [--edges 4] [--batch 1000] [--seconds 10]
+ *   npm run bench -- ingest-rate [--edges 4] [--batch 1000] [--seconds 10]
  */
 import { rm } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { alertRecord, EdgeClient, passage, REGION } from '../test/support/edge-client.ts'
-import { createEdge, freshFolder, startHubProcess, testEnv } from '../test/support/hub.ts'
+import { alertRecord, EdgeClient, passage, REGION } from '../../server/test/support/edge-client.ts'
+import { createEdge, freshFolder, startHubProcess, testEnv } from '../../server/test/support/hub.ts'
+import { report, spreadOf } from '../support/bench.ts'
 
 const { values } = parseArgs({
   options: {
@@ -50,13 +51,14 @@ async function alertLatencies(edge: EdgeClient, count: number): Promise<number[]
     latencies.push(performance.now() - begin)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return latencies.sort((a, b) => a - b)
+  return latencies
 }
 
-const at = (sorted: readonly number[], share: number) => sorted[Math.floor(sorted.length * share)]!.toFixed(1)
-const say = (text: string) => process.stdout.write(`${text}\n`)
-const describe = (sorted: readonly number[]) =>
-  `p50 ${at(sorted, 0.5)}, p95 ${at(sorted, 0.95)}, p99 ${at(sorted, 0.99)}, worst ${at(sorted, 0.999)} ms`
+const say = (text: string) => console.log(text)
+const describe = (latencies: readonly number[]) => {
+  const { p50, p95, max } = spreadOf(latencies)
+  return `p50 ${p50?.toFixed(1)}, p95 ${p95?.toFixed(1)}, worst ${max?.toFixed(1)} ms`
+}
 
 const dataDir = await freshFolder()
 const names = Array.from({ length: edges }, (_, index) => `edge-${index}`)
@@ -74,9 +76,11 @@ async function residentMb(): Promise<number> {
 }
 
 try {
-  say(`memory of the hub after its start: ${await residentMb()} MB`)
+  const memoryBeforeMb = await residentMb()
+  say(`memory of the hub after its start: ${memoryBeforeMb} MB`)
   const quiet = await connect('quiet')
-  say(`alerts alone: ${describe(await alertLatencies(quiet, 100))}`)
+  const alone = await alertLatencies(quiet, 100)
+  say(`alerts alone: ${describe(alone)}`)
   await quiet.close()
   const loading = await Promise.all(names.map(connect))
   const alerting = await connect('alerting')
@@ -89,9 +93,24 @@ try {
   const records = counts.reduce((sum, count) => sum + count, 0)
   const rate = Math.round(records / ((performance.now() - begin) / 1000))
   say(`${edges} edges, batches of ${batchRecords}: ${rate} records/s, ${records} records`)
-  say(`memory of the hub after it: ${await residentMb()} MB`)
+  const memoryAfterMb = await residentMb()
+  say(`memory of the hub after it: ${memoryAfterMb} MB`)
   say(`alerts beside it: ${describe(latencies)}`)
   await Promise.all([...loading, alerting].map((edge) => edge.close()))
+  report(
+    'ingest-rate',
+    {
+      edges,
+      batchRecords,
+      seconds,
+      recordsPerSecond: rate,
+      memoryBeforeMb,
+      memoryAfterMb,
+      alertAloneMs: spreadOf(alone),
+      alertBesideLoadMs: spreadOf(latencies),
+    },
+    [],
+  )
 } finally {
   await hub.stop('SIGTERM')
   await rm(dataDir, { recursive: true, force: true })

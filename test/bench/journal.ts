@@ -1,20 +1,21 @@
 /**
  * What a durable append costs: in the worker thread, and for comparison with the same group commit on the main thread.
- * `node edge/bench/journal.ts [--json]` prints latency at a steady pace, throughput at full speed and the worst delay
- * of the event loop.
+ * Latency at a steady pace, throughput at full speed and the worst delay of the event loop.
+ *
+ *   npm run bench -- journal
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { parseArgs } from 'node:util'
 import { type PassageRecord, streamOf } from '@patrolhub/protocol'
 import { pino } from 'pino'
-import { Journal } from '../src/journal/journal.ts'
-import { JournalFile } from '../src/journal/journal-file.ts'
+import { Journal } from '../../edge/src/journal/journal.ts'
+import { JournalFile } from '../../edge/src/journal/journal-file.ts'
+import { report } from '../support/bench.ts'
 
-const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } })
 const SECONDS = 5
+console.log(`Durable appends to an edge's journal, each way for 2 x ${SECONDS} s.`)
 const MAX_BYTES = 2 * 1024 ** 3
 
 interface Appender {
@@ -112,6 +113,5 @@ async function measure(name: string, open: (dataDir: string) => Promise<Appender
 }
 
 const results = [await measure('worker thread', inWorker), await measure('main thread', onMainThread)]
-process.stdout.write(
-  `${values.json ? JSON.stringify(results) : results.map((row) => JSON.stringify(row)).join('\n')}\n`,
-)
+for (const { name, ...figures } of results) console.log(`${name}: ${JSON.stringify(figures)}`)
+report('journal', { results }, [])
