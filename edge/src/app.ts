@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { AlertRecord, Hello, JournalRecord } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
+import { requireFfmpeg } from './capture/ffmpeg-process.ts'
 import type { EdgeConfig, EdgeEnvironment } from './config.ts'
 import { DEFAULT_CLASSES, DetectorPool } from './detect/detector-pool.ts'
 import { findModel, type LoadedModelInfo, modelFolders, readModelCatalogue } from './detect/model-file.ts'
@@ -87,6 +88,7 @@ export class EdgeApp {
     journal.on('failed', (error) => this.#options.onFailure(error))
     const append = (records: JournalRecord[]) => journal.appendAll(records)
 
+    if (config.cameras.length > 0) await requireFfmpeg()
     const models = await this.#findModels()
     const forecaster = await Forecaster.open(models.signal)
     await this.#add('forecaster', forecaster)

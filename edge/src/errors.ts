@@ -12,6 +12,9 @@ export const EDGE_ERRORS = {
   EDGE_DETECTION_FAILED: {
     help: 'The detector could not analyse a frame. If its worker crashed, it is started again by itself.',
   },
+  EDGE_FFMPEG_MISSING: {
+    help: 'Cameras need ffmpeg and there is none that runs: install it (Debian and Ubuntu: `apt-get install ffmpeg`), or name the program in the environment variable `FFMPEG_PATH`.',
+  },
   EDGE_FLV_MALFORMED: { help: 'The compressed stream is not FLV; the camera is connected anew.' },
   EDGE_FRAME_FORMAT: { help: 'A frame has another size than the detector asked for.' },
   EDGE_FRAME_ORDER: {

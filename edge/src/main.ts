@@ -16,6 +16,7 @@ const USAGE = `usage: npm run edge -- --config FILE
 environment
   PATROLHUB_MODELS   folders that are searched for models first, separated like PATH
   PATROLHUB_CACHE    folder for models that were fetched or made (default: .cache in the repository)
+  FFMPEG_PATH        the ffmpeg to be used (default: the one in PATH)
 
 settings of the file`
 

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { CaptureCommandOptions } from './capture-command.ts'
 import { captureCommand } from './capture-command.ts'
 import { Diagnosis, NO_ANSWER, NOT_RTSP } from './diagnosis.ts'
-import { type FfmpegProcess, runFfmpeg } from './ffmpeg-process.ts'
+import { type FfmpegProcess, INSTALL_FFMPEG, runFfmpeg } from './ffmpeg-process.ts'
 import { FrameAssembler, FrameInfoReader, type RawFrame } from './frame-assembler.ts'
 import { makeSocketFolder } from './socket-folder.ts'
 
@@ -68,7 +68,10 @@ export class CaptureRun {
         this.#readLine(line, infos, assembler),
       )
       const end = await this.#process.ended
-      if (end.failedToRun) return { ...this.#end(null), why: `ffmpeg cannot be run: ${end.failedToRun}` }
+      if (end.failedToRun) {
+        const why = `ffmpeg cannot be run (${end.failedToRun}): ${INSTALL_FFMPEG}`
+        return { ...this.#end(null), why: this.#stopReason ?? why }
+      }
       return this.#end(end.exitCode)
     } finally {
       await this.#release()

@@ -4,7 +4,8 @@
  * process ffmpeg ends by itself: every output that it writes to has lost its reader.)
  */
 import type { ChildProcess } from 'node:child_process'
-import type { FfmpegCommand } from 'fluent-ffmpeg'
+import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg'
+import { EdgeError } from '../errors.ts'
 
 const running = new Set<ChildProcess>()
 let isGuarded = false
@@ -16,8 +17,26 @@ function own(child: ChildProcess): void {
       for (const each of running) each.kill('SIGKILL')
     })
   }
+  if (child.pid === undefined) return
   running.add(child)
   child.once('exit', () => running.delete(child))
+}
+
+/** What to do when there is no ffmpeg that can be run. */
+export const INSTALL_FFMPEG =
+  'install it (Debian and Ubuntu: apt-get install ffmpeg), or name the program in FFMPEG_PATH'
+
+/** Runs ffmpeg once. @throws EdgeError EDGE_FFMPEG_MISSING when it is not there or does not run. */
+export async function requireFfmpeg(): Promise<void> {
+  const problem = await new Promise<Error | null>((resolve) => {
+    ffmpeg().getAvailableFormats((error) => resolve(error))
+  })
+  if (!problem) return
+  throw new EdgeError(
+    'EDGE_FFMPEG_MISSING',
+    `Cameras need ffmpeg, which cannot be run (${problem.message}): ${INSTALL_FFMPEG}.`,
+    { cause: problem },
+  )
 }
 
 export interface FfmpegEnd {
@@ -49,7 +68,8 @@ type Spawn = (
 /**
  * `onLine` gets each line of standard error. The command must write its standard output to a stream.
  * fluent-ffmpeg 2.1 reads the output buffers in its end handler even when the process could not be spawned, which
- * throws from an event handler and would stop the whole edge: so its spawn function is given empty ones.
+ * throws from an event handler and would stop the whole edge: so its spawn function is given empty ones. It also takes
+ * for granted that a process has a standard error, which one that could not be made for want of file descriptors has not.
  */
 export function runFfmpeg(command: FfmpegCommand, onLine: (line: string) => void): FfmpegProcess {
   let child: ChildProcess | undefined
@@ -61,23 +81,32 @@ export function runFfmpeg(command: FfmpegCommand, onLine: (line: string) => void
     // Without `onEnd` it only asks ffmpeg what it can do.
     if (!onEnd) return spawn.call(command, args, options, onProcess)
     if (isStopping) return onEnd(new Error('stopped before it was started'), empty, empty)
-    spawn.call(
-      command,
-      args,
-      options,
-      (started: ChildProcess, stdout: LinesRing, stderr: LinesRing) => {
-        child = started
-        own(started)
-        ;(onProcess as (...all: [ChildProcess, LinesRing, LinesRing]) => void)(started, stdout, stderr)
-      },
-      (error, stdout, stderr) => onEnd(error, stdout ?? empty, stderr ?? empty),
-    )
+    try {
+      spawn.call(
+        command,
+        args,
+        options,
+        (started: ChildProcess, stdout: LinesRing, stderr: LinesRing) => {
+          child = started
+          own(started)
+          ;(onProcess as (...all: [ChildProcess, LinesRing, LinesRing]) => void)(started, stdout, stderr)
+        },
+        (error, stdout, stderr) => onEnd(error, stdout ?? empty, stderr ?? empty),
+      )
+    } catch (error) {
+      // The process's own `error` event, which says more, comes first; only one end counts.
+      setImmediate(() => onEnd(error as Error, empty, empty))
+    }
   }
 
   const ended = new Promise<FfmpegEnd>((resolve) => {
     const settle = (error?: Error): void => {
-      if (!child) resolve({ exitCode: null, failedToRun: error?.message ?? 'it did not start' })
-      else if (child.exitCode !== null || child.signalCode !== null) resolve({ exitCode: child.exitCode })
+      // A process that could not be made has no pid, and a negative exit code.
+      if (child?.pid === undefined) {
+        resolve({ exitCode: null, failedToRun: error?.message ?? 'it did not start' })
+        return
+      }
+      if (child.exitCode !== null || child.signalCode !== null) resolve({ exitCode: child.exitCode })
       else child.once('exit', (exitCode) => resolve({ exitCode }))
     }
     command.on('stderr', onLine)

@@ -15,8 +15,15 @@ export interface EdgeProcess {
   ended: Promise<number | null>
 }
 
-export function startEdge(args: readonly string[]): EdgeProcess {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+/** `env` is added to this process's own environment; `nodeArgs` stand before the script. */
+export function startEdge(
+  args: readonly string[],
+  { env = {}, nodeArgs = [] }: { env?: Record<string, string>; nodeArgs?: readonly string[] } = {},
+): EdgeProcess {
+  const child = spawn(process.execPath, [...nodeArgs, MAIN, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
