@@ -180,6 +180,9 @@ describe('figures', () => {
     expect(series.points.map(({ value }) => value)).toEqual([4, null, 6])
     const wide = await admin.ask('GET', `/api/devices/cp-02/series/flow?fromMs=0&toMs=${atMs}&stepMs=1000`)
     expect(wide).toMatchObject({ status: 400, json: { code: 'HUB_BAD_REQUEST' } })
+    // So large that a step would be lost in rounding: the steps would never come to an end.
+    const endless = await admin.ask('GET', '/api/devices/cp-02/series/flow?toMs=1e21&stepMs=60000')
+    expect(endless).toMatchObject({ status: 400, json: { code: 'HUB_BAD_REQUEST' } })
 
     for (const hidden of [path, `/api/devices/cp-02/series/flow?${span}`, '/api/checkpoints/none/passages']) {
       expect(await village.ask('GET', hidden)).toMatchObject({ status: 404, json: { code: 'HUB_NOT_FOUND' } })

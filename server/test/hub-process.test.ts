@@ -217,7 +217,9 @@ describe('a hub that is killed in the middle of its work', () => {
     database.close()
     const points = await openDuckdb({ file: join(dataDir, 'points.duckdb'), log: silent })
     expect((await points.count('')).passages).toBe(20_000)
-    expect(new Set((await points.latestPassages('cp-01', 20_001)).map(({ atMs }) => atMs)).size).toBe(20_000)
+    expect(new Set((await points.latestPassages('cp-01', '4105', 20_001)).map(({ atMs }) => atMs)).size).toBe(
+      20_000,
+    )
     await points.close()
   })
 })

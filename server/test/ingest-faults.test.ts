@@ -96,7 +96,7 @@ afterEach(async () => {
 function forward(store: TimeSeries): Omit<TimeSeries, 'append'> {
   return {
     scoredSeries: (query) => store.scoredSeries(query),
-    latestPassages: (checkpointId, limit) => store.latestPassages(checkpointId, limit),
+    latestPassages: (checkpointId, scope, limit) => store.latestPassages(checkpointId, scope, limit),
     count: (scope) => store.count(scope),
     ping: () => store.ping(),
     close: () => store.close(),

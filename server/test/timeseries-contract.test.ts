@@ -106,7 +106,7 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
   it('answers an empty store with nothing', async () => {
     await store.ping()
     expect(await store.count('')).toEqual({ passages: 0, readings: 0, total: 0 })
-    expect(await store.latestPassages('cp-01', 10)).toEqual([])
+    expect(await store.latestPassages('cp-01', '4105', 10)).toEqual([])
     expect(await store.append([])).toEqual([])
   })
 
@@ -126,8 +126,8 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
       passage(9002, { atMs, deviceId: 'cp-02' }),
       passage(9001, { atMs, deviceId: 'cp-03' }),
     ])
-    expect((await store.latestPassages('cp-02', 10)).length).toBe(2)
-    expect((await store.latestPassages('cp-03', 10)).length).toBe(1)
+    expect((await store.latestPassages('cp-02', '4105', 10)).length).toBe(2)
+    expect((await store.latestPassages('cp-03', '4105', 10)).length).toBe(1)
   })
 
   it('answers the newest passages first, with what is known of them and never the plate', async () => {
@@ -138,7 +138,7 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
       passage(9102, { atMs: atMs - 1000, deviceId: 'cp-04' }),
     ])
     const full = { lane: 1, speedKmh: 42.5, vehicleClass: 'K31', direction: 'north bound', hasPlate: true }
-    expect(await store.latestPassages('cp-04', 2)).toEqual([
+    expect(await store.latestPassages('cp-04', '4105', 2)).toEqual([
       { atMs: atMs + 1000, lane: 3, hasPlate: false },
       { atMs, ...full },
     ])
@@ -182,7 +182,8 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
       score(2, 99, 'cp-11'),
       score(2, 99, odd),
     ])
-    const query = { deviceId: 'cp-10', series: 'flow', fromMs: T0 + 500, toMs: T0 + 6001, stepMs: 2000 }
+    const times = { fromMs: T0 + 500, toMs: T0 + 6001, stepMs: 2000 }
+    const query = { deviceId: 'cp-10', series: 'flow', scope: '4105', ...times }
     const empty = { value: null, score: null, expectedLow: null, expectedHigh: null }
     expect(await store.scoredSeries(query)).toEqual([
       { atMs: T0, value: 15, score: 0.2, expectedLow: 10, expectedHigh: 20 },
@@ -193,6 +194,21 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
     expect(
       (await store.scoredSeries({ ...query, series: "x' or 1=1 --" })).every((p) => p.value === null),
     ).toBe(true)
+  })
+
+  it('answers nothing from outside the scope, though the device lies inside now', async () => {
+    await store.append([
+      passage(9300, { region: '410601', deviceId: 'cp-12' }),
+      passage(9301, { region: '410502003', deviceId: 'cp-12' }),
+      { ...score(7, 10, 'cp-12'), region: '410601' },
+      { ...score(9, 30, 'cp-12'), region: '410502003' },
+    ])
+    const query = { deviceId: 'cp-12', series: 'flow', fromMs: T0, toMs: T0 + 10_000, stepMs: 10_000 }
+    const [inside] = await store.scoredSeries({ ...query, scope: '410502' })
+    expect(inside!.value).toBe(30)
+    expect((await store.scoredSeries({ ...query, scope: '41' }))[0]!.value).toBe(20)
+    expect((await store.latestPassages('cp-12', '4105', 10)).length).toBe(1)
+    expect((await store.latestPassages('cp-12', '4107', 10)).length).toBe(0)
   })
 
   it('has everything after it was opened again', async () => {

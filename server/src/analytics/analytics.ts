@@ -10,6 +10,7 @@ import {
 import { Type } from 'typebox'
 import type { Principal } from '../access/principal.ts'
 import { inScope, mayReach, type Scoped } from '../access/scope.ts'
+import { startOfDay } from '../china-day.ts'
 import { HubError } from '../errors.ts'
 import type { Relational } from '../ports/relational.ts'
 import type { PointCounts, TimeSeries } from '../ports/timeseries.ts'
@@ -32,10 +33,13 @@ const HOUR_MS = 3_600_000
 /** Counting reads every point of the scope; all screens of one scope share an answer this long. */
 const COUNTS_LIFE_MS = 3000
 
+const EPOCH_RANGE = { minimum: 0, maximum: 8_640_000_000_000_000 }
+
 const SeriesQueryString = Type.Object(
   {
-    fromMs: Type.Optional(Type.Integer({ minimum: 0, description: 'default: an hour before toMs' })),
-    toMs: Type.Optional(Type.Integer({ minimum: 0, description: 'default: now' })),
+    // Bounded as every time is: past 2^53 a step would not move the time any more.
+    fromMs: Type.Optional(Type.Integer({ ...EPOCH_RANGE, description: 'default: an hour before toMs' })),
+    toMs: Type.Optional(Type.Integer({ ...EPOCH_RANGE, description: 'default: now' })),
     stepMs: Type.Integer({ minimum: 1000, maximum: 86_400_000, default: 60_000 }),
   },
   { additionalProperties: false },
@@ -120,7 +124,8 @@ export function analyticsFeature(deps: AnalyticsDeps): Analytics {
           })
         }
         await requireDevice(request.principal, deviceId)
-        const points = await timeseries.scoredSeries({ deviceId, series, fromMs, toMs, stepMs })
+        const { scope } = request.principal
+        const points = await timeseries.scoredSeries({ deviceId, series, scope, fromMs, toMs, stepMs })
         return { deviceId, series, stepMs, points }
       },
     )
@@ -143,17 +148,13 @@ export function analyticsFeature(deps: AnalyticsDeps): Analytics {
         if (device.kind !== 'checkpoint') {
           throw new HubError('HUB_NOT_FOUND', `${checkpointId} is a ${device.kind}, not a checkpoint`)
         }
-        return { items: await timeseries.latestPassages(checkpointId, request.query.limit) }
+        const { scope } = request.principal
+        return { items: await timeseries.latestPassages(checkpointId, scope, request.query.limit) }
       },
     )
   }
 
   return { overview, routes }
-}
-
-/** Local midnight of the hub: "today" is the day of the people in the room. */
-function startOfDay(atMs: number): number {
-  return new Date(atMs).setHours(0, 0, 0, 0)
 }
 
 type RowCounts = Omit<Overview, 'passagesTotal' | 'readingsTotal' | 'pointsTotal'>

@@ -1,14 +1,8 @@
 /** The short number that people call an incident by: yyyymmdd-nnnn, counted from 1 each day. */
+import { dayOf } from '../china-day.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 
-/** China has one time zone without summer time; the day begins at its midnight wherever the hub runs. */
-const UTC_OFFSET_MS = 8 * 3_600_000
 const SETTING = 'incident.last-number'
-
-/** `20261122` for the day in China that holds this instant. */
-export function dayOf(atMs: number): string {
-  return new Date(atMs + UTC_OFFSET_MS).toISOString().slice(0, 10).replaceAll('-', '')
-}
 
 /**
  * The number after this one on this day; at least four digits, more on a day that needs them. A day that lies before

@@ -32,6 +32,8 @@ export interface RefusedPoint {
 export interface SeriesQuery {
   deviceId: string
   series: string
+  /** Only points whose region lies inside: a device that was moved, or another under its id, was elsewhere before. */
+  scope: string
   fromMs: number
   /** Not included, but the step that holds the last instant before it is answered whole. */
   toMs: number
@@ -56,8 +58,8 @@ export interface TimeSeries {
   append(points: readonly Point[]): Promise<RefusedPoint[]>
   /** Mean value, highest score and mean band of a scored series, a step at a time, oldest first. */
   scoredSeries(query: SeriesQuery): Promise<SeriesPoint[]>
-  /** The newest passages of a checkpoint, newest first. */
-  latestPassages(checkpointId: string, limit: number): Promise<Passage[]>
+  /** The newest passages of a checkpoint inside the scope, newest first. */
+  latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]>
   /** Points whose region lies inside the scope; the empty scope is every region. */
   count(scope: string): Promise<PointCounts>
   /** Rejects with the reason if the store cannot take points now. */

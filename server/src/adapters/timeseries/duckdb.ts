@@ -55,8 +55,9 @@ class DuckdbTimeSeries implements TimeSeries {
     const rows = await this.#query(
       `select (at_ms // ${query.stepMs}) * ${query.stepMs} as step,
          avg("value"), max("score"), avg("expectedLow"), avg("expectedHigh")
-       from score where device_id = $1 and series = $2 and at_ms >= ${beginMs} and at_ms < ${endMs} group by step`,
-      [query.deviceId, query.series],
+       from score where device_id = $1 and series = $2 and region >= $3 and region < $4
+         and at_ms >= ${beginMs} and at_ms < ${endMs} group by step`,
+      [query.deviceId, query.series, ...regionRange(query.scope)],
     )
     const found = new Map<number, SeriesPoint>()
     for (const [atMs, value, score, expectedLow, expectedHigh] of rows as [number, ...(number | null)[]][]) {
@@ -71,11 +72,12 @@ class DuckdbTimeSeries implements TimeSeries {
     return fillSteps(query, found)
   }
 
-  async latestPassages(checkpointId: string, limit: number): Promise<Passage[]> {
+  async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
     const rows = (await this.#query(
       `select at_ms, lane, "speedKmh", "vehicleClass", "plateColour", direction, "plateHash" is not null
-       from passage where device_id = $1 order by at_ms desc, tie_break desc limit ${Math.trunc(limit)}`,
-      [checkpointId],
+       from passage where device_id = $1 and region >= $2 and region < $3
+       order by at_ms desc, tie_break desc limit ${Math.trunc(limit)}`,
+      [checkpointId, ...regionRange(scope)],
     )) as [number, number, number | null, string | null, string | null, string | null, boolean][]
     return rows.map(([atMs, lane, speedKmh, vehicleClass, plateColour, direction, hasPlate]) => ({
       atMs,
@@ -89,13 +91,12 @@ class DuckdbTimeSeries implements TimeSeries {
   }
 
   async count(scope: string): Promise<PointCounts> {
-    // ':' is the character after '9': the codes that start with the scope.
     const inside = 'select count(*) from'
     const where = 'where region >= $1 and region < $2'
     const [row] = (await this.#query(
       `select (${inside} passage ${where}), (${inside} reading ${where}),
          (${inside} score ${where}), (${inside} health ${where})`,
-      [scope, `${scope}:`],
+      regionRange(scope),
     )) as [number, number, number, number][]
     const [passages, readings, scores, health] = row!
     return { passages, readings, total: passages + readings + scores + health }
@@ -164,6 +165,11 @@ class DuckdbTimeSeries implements TimeSeries {
     for (const { reject } of this.#answers.values()) reject(this.#dead)
     this.#answers.clear()
   }
+}
+
+/** Bounds of the codes that start with the scope: ':' is the character after '9'. */
+function regionRange(scope: string): [from: string, before: string] {
+  return [scope, `${scope}:`]
 }
 
 /** Opens the file, and makes it and its folder if need be. Throws HUB_TIMESERIES if it is none of DuckDB's or in use. */

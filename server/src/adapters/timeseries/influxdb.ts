@@ -57,7 +57,7 @@ class InfluxTimeSeries implements TimeSeries {
     const rows = await this.#query(
       `SELECT mean("value"), max("score"), mean("expectedLow"), mean("expectedHigh") FROM "score"
        WHERE "device" = ${influxText(query.deviceId)} AND "series" = ${influxText(query.series)}
-       AND time >= ${beginMs}ms AND time < ${endMs}ms GROUP BY time(${query.stepMs}ms) fill(none)`,
+       AND ${isInside(query.scope)} AND time >= ${beginMs}ms AND time < ${endMs}ms GROUP BY time(${query.stepMs}ms) fill(none)`,
     )
     const found = new Map<number, SeriesPoint>()
     for (const [atMs, value, score, expectedLow, expectedHigh] of rows as number[][]) {
@@ -72,10 +72,10 @@ class InfluxTimeSeries implements TimeSeries {
     return fillSteps(query, found)
   }
 
-  async latestPassages(checkpointId: string, limit: number): Promise<Passage[]> {
+  async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
     const rows = await this.#query(
       `SELECT "lane", "speedKmh", "vehicleClass", "plateColour", "direction", "plateHash" FROM "passage"
-       WHERE "device" = ${influxText(checkpointId)} ORDER BY time DESC LIMIT ${Math.trunc(limit)}`,
+       WHERE "device" = ${influxText(checkpointId)} AND ${isInside(scope)} ORDER BY time DESC LIMIT ${Math.trunc(limit)}`,
     )
     return rows.map((row) => {
       const [atMs, lane, speedKmh, vehicleClass, plateColour, direction, plateHash] = row
@@ -92,7 +92,7 @@ class InfluxTimeSeries implements TimeSeries {
   }
 
   async count(scope: string): Promise<PointCounts> {
-    const where = scope === '' ? '' : `WHERE "region" =~ /^${scope.replaceAll(/\D/g, '')}/`
+    const where = scope === '' ? '' : `WHERE ${isInside(scope)}`
     const count = async (measurement: string, field: string) => {
       const [row] = await this.#query(`SELECT count("${field}") FROM "${measurement}" ${where}`)
       return Number(row?.[1] ?? 0)
@@ -181,6 +181,11 @@ class InfluxTimeSeries implements TimeSeries {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
   }
+}
+
+/** InfluxQL condition: the point's region lies inside the scope. */
+function isInside(scope: string): string {
+  return `"region" =~ /^${scope.replaceAll(/\D/g, '')}/`
 }
 
 function reasonOf(failure: Error): string {
