@@ -18,15 +18,17 @@ export interface SeriesSource {
 }
 
 export class AlertGate {
-  #silentUntilMs = Number.NEGATIVE_INFINITY
+  #lastAlertAtMs = Number.NEGATIVE_INFINITY
 
   /**
    * True if the value calls for an alert: its score passes the threshold, the series is warmed up (`seen` values before
-   * this one) and no alert was raised within the cool-down.
+   * this one) and no alert was raised within the cool-down, before or after it: the times are the device's, whose clock
+   * may have been wrong.
    */
   admits(score: number, seen: number, atMs: number, rule: SignalRuleConfig): boolean {
-    if (score < rule.threshold || seen < rule.warmUpValues || atMs < this.#silentUntilMs) return false
-    this.#silentUntilMs = atMs + rule.cooldownSeconds * 1000
+    if (score < rule.threshold || seen < rule.warmUpValues) return false
+    if (Math.abs(atMs - this.#lastAlertAtMs) < rule.cooldownSeconds * 1000) return false
+    this.#lastAlertAtMs = atMs
     return true
   }
 }

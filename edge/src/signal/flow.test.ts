@@ -24,4 +24,15 @@ describe('the flow of a checkpoint', () => {
     counter.add(50)
     expect(counter.close(65_000)).toMatchObject({ atMs: 65_000, vehicles: 1 })
   })
+
+  it('begins a new window when the clock is set back', () => {
+    const counter = new FlowCounter(5, 3_600_000)
+    counter.add(50)
+    expect(counter.isOver(3_600_000)).toBe(false)
+    expect(counter.isOver(1000)).toBe(true)
+    expect(counter.close(1000)).toBeUndefined()
+    counter.add(50)
+    expect(counter.close(5999)).toBeUndefined()
+    expect(counter.close(6000)).toMatchObject({ atMs: 6000, vehicles: 1 })
+  })
 })

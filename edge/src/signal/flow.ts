@@ -20,9 +20,9 @@ export class FlowCounter {
     this.#endsAtMs = nowMs + this.#windowMs
   }
 
-  /** When `close` has something to return. */
-  get endsAtMs(): number {
-    return this.#endsAtMs
+  /** True when the window has ended, or when the clock was set back to before its beginning. */
+  isOver(nowMs: number): boolean {
+    return nowMs >= this.#endsAtMs || nowMs < this.#endsAtMs - this.#windowMs
   }
 
   add(speedKmh: number | undefined): void {
@@ -34,11 +34,11 @@ export class FlowCounter {
 
   /**
    * The window that has ended by now, if any; the next one has begun. If the process slept over several windows, they
-   * are not made up: what came in the meantime belongs to none of them.
+   * are not made up: what came in the meantime belongs to none of them. Likewise if the clock was set back.
    */
   close(nowMs: number): FlowWindow | undefined {
-    if (nowMs < this.#endsAtMs) return undefined
-    const overslept = nowMs - this.#endsAtMs >= this.#windowMs
+    if (!this.isOver(nowMs)) return undefined
+    const hasJumped = Math.abs(nowMs - this.#endsAtMs) >= this.#windowMs
     const window: FlowWindow = {
       atMs: Math.round(this.#endsAtMs),
       vehicles: this.#vehicles,
@@ -48,7 +48,7 @@ export class FlowCounter {
     this.#vehicles = 0
     this.#speedSum = 0
     this.#speeds = 0
-    this.#endsAtMs = overslept ? nowMs + this.#windowMs : this.#endsAtMs + this.#windowMs
-    return overslept ? undefined : window
+    this.#endsAtMs = hasJumped ? nowMs + this.#windowMs : this.#endsAtMs + this.#windowMs
+    return hasJumped ? undefined : window
   }
 }

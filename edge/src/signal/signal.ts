@@ -113,12 +113,12 @@ export class Signal {
   async close(): Promise<void> {
     this.#isClosing = true
     clearInterval(this.#timer)
-    await this.#run
+    while (this.#run) await this.#run
   }
 
   #closeWindow(checkpointId: string, nowMs: number): void {
     const state = this.#checkpoints.get(checkpointId)
-    if (!state || nowMs < state.counter.endsAtMs) return
+    if (!state?.counter.isOver(nowMs)) return
     const window = state.counter.close(nowMs)
     const isConnected = this.#options.isConnected(checkpointId)
     const isWhole = state.wasConnected && isConnected
@@ -137,8 +137,14 @@ export class Signal {
       return
     }
     this.#waiting.push(value)
+    this.#schedule()
+  }
+
+  #schedule(): void {
     this.#run ??= this.#judgeAll().finally(() => {
       this.#run = undefined
+      // What came after the run had looked for the last time.
+      if (this.#waiting.length > 0) this.#schedule()
     })
   }
 
