@@ -102,30 +102,37 @@ export class Journal extends EventEmitter<JournalEvents> {
    * Resolves once the record is durable. Records are numbered in the order of the calls.
    * @throws EdgeError EDGE_RECORD_TOO_LARGE, EDGE_JOURNAL_FULL, EDGE_JOURNAL_CLOSED or what the disk said.
    */
-  append(record: JournalRecord): Promise<Appended> {
-    if (this.#failure) return Promise.reject(this.#failure)
-    if (this.#isClosing) {
-      return Promise.reject(new EdgeError('EDGE_JOURNAL_CLOSED', 'The journal is closed.'))
-    }
-    const payload = JSON.stringify(record)
-    if (payload.length > MAX_RECORD_BYTES / 3 && Buffer.byteLength(payload) > MAX_RECORD_BYTES) {
-      const message = `A record of kind ${record.kind} has more than ${MAX_RECORD_BYTES} bytes.`
-      return Promise.reject(new EdgeError('EDGE_RECORD_TOO_LARGE', message))
-    }
-    if (this.#waiting.length >= MAX_PENDING_RECORDS) {
-      const message = `${MAX_PENDING_RECORDS} records wait for the disk already.`
-      return Promise.reject(new EdgeError('EDGE_JOURNAL_FULL', message))
-    }
-    const appended = new Promise<Appended>((resolve, reject) => {
-      this.#waiting.push({ stream: streamOf(record.kind), payload, resolve, reject })
-    })
-    this.#schedule()
-    return appended
+  async append(record: JournalRecord): Promise<Appended> {
+    const [appended] = await this.appendAll([record])
+    return appended!
   }
 
-  /** All of them, in order, in as few commits as possible. */
+  /** All of them, in order and in one commit, or none; errors as of `append`. */
   appendAll(records: readonly JournalRecord[]): Promise<Appended[]> {
-    return Promise.all(records.map((record) => this.append(record)))
+    const refusal = this.#refusal(records.length)
+    if (refusal) return Promise.reject(refusal)
+    const payloads = records.map((record) => JSON.stringify(record))
+    const tooLarge = payloads.findIndex(isTooLarge)
+    if (tooLarge >= 0) {
+      const message = `A record of kind ${records[tooLarge]!.kind} has more than ${MAX_RECORD_BYTES} bytes.`
+      return Promise.reject(new EdgeError('EDGE_RECORD_TOO_LARGE', message))
+    }
+    const appended = records.map(
+      ({ kind }, index) =>
+        new Promise<Appended>((resolve, reject) => {
+          this.#waiting.push({ stream: streamOf(kind), payload: payloads[index]!, resolve, reject })
+        }),
+    )
+    this.#schedule()
+    return Promise.all(appended)
+  }
+
+  /** Why so many records cannot be taken now. */
+  #refusal(count: number): EdgeError | undefined {
+    if (this.#failure) return this.#failure
+    if (this.#isClosing) return new EdgeError('EDGE_JOURNAL_CLOSED', 'The journal is closed.')
+    if (this.#waiting.length + count <= MAX_PENDING_RECORDS) return undefined
+    return new EdgeError('EDGE_JOURNAL_FULL', `${this.#waiting.length} records wait for the disk already.`)
   }
 
   /** At most `limit` records and about `maxBytes` of JSON text from `fromSeq` on; never fewer than one if there is one. */
@@ -282,4 +289,9 @@ export class Journal extends EventEmitter<JournalEvents> {
     if (answer.ok) return answer
     throw answer.code === 'fault' ? new Error(answer.message) : new EdgeError(answer.code, answer.message)
   }
+}
+
+function isTooLarge(payload: string): boolean {
+  // Three bytes at most for each of JavaScript's characters.
+  return payload.length > MAX_RECORD_BYTES / 3 && Buffer.byteLength(payload) > MAX_RECORD_BYTES
 }

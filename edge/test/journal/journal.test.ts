@@ -182,6 +182,16 @@ describe('the journal', () => {
     expect((await journal.append(reading(2))).seq).toBe(1)
   })
 
+  it('takes all records of a message or none, so that one sent again is not kept in part', async () => {
+    const journal = await start()
+    const tooLarge = { ...reading(2), unit: 'x'.repeat(300_000) }
+    expect(await codeOf(journal.appendAll([reading(1), tooLarge]))).toBe('EDGE_RECORD_TOO_LARGE')
+    const waiting = Array.from({ length: 19_999 }, (_, index) => journal.append(reading(index)))
+    expect(await codeOf(journal.appendAll([reading(1), reading(2)]))).toBe('EDGE_JOURNAL_FULL')
+    await Promise.all(waiting)
+    expect(journal.bounds('measurements').lastSeq).toBe(19_999)
+  })
+
   it('keeps what was appended before close, and refuses what comes after', async () => {
     const journal = await start()
     const appended = journal.append(reading(1))
