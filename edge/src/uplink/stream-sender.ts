@@ -101,7 +101,7 @@ export class StreamSender {
     this.#unanswered += 1
   }
 
-  /** A batch with these numbers has been published. An empty batch that only declares a loss has both equal. */
+  /** A batch with these numbers has been published. One that only declares a loss ends before it begins. */
   sent(firstSeq: number, lastSeq: number, nowMs: number): void {
     this.#inFlight.push({ firstSeq, lastSeq, sentAtMs: nowMs })
     this.#lingerFromMs = undefined

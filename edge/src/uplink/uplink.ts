@@ -71,6 +71,8 @@ const BATCH: Record<Stream, { records: number; bytes: number; inFlight: number }
 /** After this many hellos without an answer the connection is given up: a new one may reach a hub that listens. */
 const MAX_UNANSWERED_HELLOS = 4
 
+const JOURNAL_RETRY_MS = 1000
+
 const parseCursor = jsonParser(Cursor)
 const parseRelay = jsonParser(RelayCommand)
 
@@ -238,7 +240,7 @@ export class Uplink {
     switch (step.kind) {
       case 'wait':
         if (step.untilMs !== Number.POSITIVE_INFINITY) {
-          this.#timers[stream] = setTimeout(() => this.#advance(stream), Math.max(1, step.untilMs - nowMs))
+          this.#advanceLater(stream, Math.max(1, step.untilMs - nowMs))
         }
         return
       case 'hello':
@@ -259,6 +261,11 @@ export class Uplink {
     }
   }
 
+  #advanceLater(stream: Stream, ms: number): void {
+    clearTimeout(this.#timers[stream])
+    if (this.#link) this.#timers[stream] = setTimeout(() => this.#advance(stream), ms)
+  }
+
   async #send(link: HubLink, stream: Stream, fromSeq: number): Promise<void> {
     const sender = this.#senders[stream]
     const { generation } = sender
@@ -270,7 +277,7 @@ export class Uplink {
     } catch (error) {
       // The journal reports its own failure and ends the edge; at closing this is expected.
       this.#log.debug({ err: error }, 'the journal cannot be read')
-      if (this.#link) this.#timers[stream] = setTimeout(() => this.#advance(stream), 1000)
+      this.#advanceLater(stream, JOURNAL_RETRY_MS)
       return
     } finally {
       this.#isReading[stream] = false
@@ -295,6 +302,10 @@ export class Uplink {
         { before, epoch: this.#journal.epoch },
         'the hub knows numbers that this journal has not given (an older data folder?): a new epoch begins',
       )
+    } catch (err) {
+      this.#log.error({ err }, 'no new epoch can begin, trying again')
+      for (const stream of STREAMS) this.#advanceLater(stream, JOURNAL_RETRY_MS)
+      return
     } finally {
       this.#isRenewing = false
     }

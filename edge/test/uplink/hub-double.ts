@@ -46,6 +46,7 @@ export class HubDouble {
   readonly hellos: Hello[] = []
   readonly statuses: EdgeStatus['state'][] = []
   readonly problems: string[] = []
+  refusedConnections = 0
   batches: { stream: Stream; firstSeq: number; records: number }[] = []
   /** How often each batch is answered: 0 is silence. */
   answers: Record<Stream, number> = { alerts: 1, measurements: 1 }
@@ -100,6 +101,7 @@ export class HubDouble {
     const broker = this.#broker
     broker.authenticate = (_client, _username, password, done) => {
       const isKnown = password?.toString() === this.#token
+      if (!isKnown) this.refusedConnections += 1
       done(isKnown ? null : Object.assign(new Error('no'), { returnCode: 5 }), isKnown)
     }
     broker.authorizeSubscribe = (client, subscription, done) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type AlertRecord, edgeTopics, type ReadingRecord, type RelayCommand } from '@patrolhub/protocol'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { EdgeError } from '../../src/errors.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { Uplink, type UplinkOptions } from '../../src/uplink/uplink.ts'
 import { eventually } from '../support/deadline.ts'
@@ -192,6 +193,25 @@ describe('the uplink', () => {
     expect(storedValues()).toEqual(numbers(1, 20))
   })
 
+  it('tries again when the disk refuses to begin a new epoch', async () => {
+    class Reluctant extends Journal {
+      refusals = 1
+      override async renewEpoch(): Promise<void> {
+        if (this.refusals-- > 0) throw new EdgeError('EDGE_DISK', 'the disk is full')
+        await super.renewEpoch()
+      }
+    }
+    await journal.close()
+    journal = new Reluctant({ dataDir, maxBytes: 64 * 1024 ** 2, log })
+    await journal.start()
+    store.epochs.add(journal.epoch)
+    store.cursors.set(`measurements ${journal.epoch}`, 500)
+    await journal.append(reading(1))
+    connect()
+    await eventually('everything is acknowledged', isEmpty)
+    expect(logged.join()).toContain('the disk is full')
+  })
+
   it('declares what it no longer has to a hub that has gone back', async () => {
     connect()
     await journal.appendAll(numbers(1, 10).map(reading))
@@ -231,8 +251,7 @@ describe('the uplink', () => {
     hub = await startHub({ port, token: 'another-token' })
     connect()
     const complaints = () => logged.filter((line) => line.includes('cannot reach the hub'))
-    await eventually('it complains', () => complaints().length > 0)
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await eventually('it has been refused again and again', () => hub.refusedConnections >= 4)
     expect(complaints()).toHaveLength(1)
     expect(complaints()[0]).toMatch(/not authorized/i)
     expect(logged.join()).not.toContain(TOKEN)
