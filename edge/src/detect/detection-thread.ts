@@ -2,7 +2,6 @@
  * Owns one worker thread with a detection model. A thread that ends unasked is started again, later each time it ends
  * without having analysed anything; the frame it held is reported as failed.
  */
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
 import { EdgeError } from '../errors.ts'
@@ -74,7 +73,8 @@ export class DetectionThread {
     clearTimeout(this.#restartTimer)
     const worker = this.#worker
     if (!worker) return
-    const hasEnded = once(worker, 'exit')
+    // Not `once` of node:events, which rejects when the thread fails at its end.
+    const hasEnded = new Promise((resolve) => worker.once('exit', resolve))
     worker.postMessage({ kind: 'close' } satisfies WorkerRequest)
     const deadline = setTimeout(() => void worker.terminate(), CLOSE_DEADLINE_MS)
     await hasEnded

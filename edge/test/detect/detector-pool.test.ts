@@ -159,6 +159,12 @@ describe('a pool', () => {
     expect(await pool.submit(frame('a'))).toBeUndefined()
   })
 
+  it('is closed all the same when a thread fails at its end', async () => {
+    await startPool({ workerFile: new URL('./fault-worker.ts', import.meta.url) })
+    await pool.submit(frame('fragile'))
+    await pool.close()
+  })
+
   it('closes when its signal is aborted', async () => {
     const stop = new AbortController()
     pool = new DetectorPool({ model, workers: 1, log })
