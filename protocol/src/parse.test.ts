@@ -46,6 +46,14 @@ describe('parsing at the border', () => {
     expect(parser(Batch)({ epoch: alert.alertId, firstSeq: '1', records: [] }).ok).toBe(false)
   })
 
+  it('bounds the facts of an alert: how many, their names and what they hold', () => {
+    const parse = parser(AlertRecord)
+    const many = Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`fact${index}`, index]))
+    for (const facts of [many, { ['x'.repeat(41)]: 1 }, { 'a\nb': { anything: [] } }, { list: [] }]) {
+      expect(parse({ ...alert, facts }).ok, JSON.stringify(facts).slice(0, 60)).toBe(false)
+    }
+  })
+
   it('answers arbitrary text with a value or a problem, never with an exception', () => {
     const parsers = [jsonParser(Batch), ...Object.values(RECORD_SCHEMAS).map((schema) => jsonParser(schema))]
     fc.assert(

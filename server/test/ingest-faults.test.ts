@@ -27,6 +27,7 @@ let cursors: Cursor[]
 /** Answers the fault to throw now, if any. */
 let appendFault: () => Error | undefined
 let correlateFault: (reason: string) => Error | undefined
+let noteState: () => Promise<void>
 let correlated: string[]
 let announced: string[]
 
@@ -41,6 +42,7 @@ beforeEach(async () => {
   announced = []
   appendFault = () => undefined
   correlateFault = () => undefined
+  noteState = async () => {}
   const deps: IngestDeps = {
     relational,
     timeseries: {
@@ -58,7 +60,7 @@ beforeEach(async () => {
     ownerOf: () => undefined,
     registerDevices: async () => ({ edgeId: 'edge-01', cameraIds: [] }),
     announceDevices: async () => {},
-    noteState: async () => {},
+    noteState: () => noteState(),
     noteHealth: async () => ({ cameraIds: [] }),
     async correlate(trx, { record }) {
       // A write of its own, so that a rolled back transaction shows.
@@ -73,17 +75,7 @@ beforeEach(async () => {
     announceEvidence: async () => {},
   }
   ingest = ingestFeature(deps)
-  const nothing = { firstSeq: 0, lastSeq: 0 }
-  await send(edgeTopics.hello('edge-01'), {
-    epoch,
-    software: 't',
-    region: REGION,
-    atMs: 1,
-    streams: { alerts: nothing, measurements: nothing },
-    cameras: [],
-    checkpoints: [],
-    sensors: [],
-  })
+  await hello(epoch)
   await expect.poll(() => cursors.length).toBe(2)
 })
 afterEach(async () => {
@@ -105,6 +97,18 @@ function forward(store: TimeSeries): Omit<TimeSeries, 'append'> {
 
 const send = (topic: string, message: unknown) =>
   ingest.message(edge, topic, Buffer.from(JSON.stringify(message)))
+const nothing = { firstSeq: 0, lastSeq: 0 }
+const hello = (newEpoch: string) =>
+  send(edgeTopics.hello('edge-01'), {
+    epoch: newEpoch,
+    software: 't',
+    region: REGION,
+    atMs: 1,
+    streams: { alerts: nothing, measurements: nothing },
+    cameras: [],
+    checkpoints: [],
+    sensors: [],
+  })
 const batch = (stream: 'alerts' | 'measurements', firstSeq: number, records: unknown[]) =>
   send(edgeTopics.batch('edge-01', stream), { epoch, firstSeq, records })
 const answered = (stream: string, upTo: number) =>
@@ -216,5 +220,38 @@ describe('ingest', () => {
     await Promise.all([waiting, hold.promise])
     await answered('measurements', 2000)
     expect((await timeseries.count('')).passages).toBe(2)
+  })
+
+  it('makes the sender of many tiny messages wait too: each costs more than its bytes', async () => {
+    appendFault = () => new Error('away')
+    await batch('measurements', 1, [passage(1)])
+    const sent = Array.from({ length: 600 }, () => batch('measurements', 9, []))
+    expect((await metrics.ingestPauses.get()).values[0]?.value).toBeGreaterThan(0)
+    appendFault = () => undefined
+    await Promise.all(sent)
+    await answered('measurements', 1)
+  })
+
+  it('reads the states of an edge no faster than they can be written', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    noteState = () => promise
+    let isRead = false
+    const reading = send(edgeTopics.status('edge-01'), { state: 'online', atMs: 1 }).then(() => {
+      isRead = true
+    })
+    await new Promise(setImmediate)
+    expect(isRead).toBe(false)
+    resolve()
+    await reading
+  })
+
+  it('keeps the cursors of the newest epochs only, however often a journal begins anew', async () => {
+    const epochs = Array.from({ length: 70 }, () => randomUUID())
+    for (const each of epochs) await hello(each)
+    await expect.poll(() => cursors.at(-1)?.epoch).toBe(epochs.at(-1))
+    await answered('measurements', 0)
+    const kept = await relational.read.selectFrom('cursor').select('epoch').distinct().execute()
+    expect(kept).toHaveLength(64)
+    expect(kept.map((row) => row.epoch)).toContain(epochs.at(-1))
   })
 })

@@ -48,8 +48,10 @@ export const AlertRecord = Type.Object(
     /** A sentence that a person can read, in English; `rule` and `facts` let a screen say it in its own language. */
     reason: Type.String({ maxLength: 400 }),
     facts: Type.Record(
-      Type.String({ maxLength: 40 }),
+      // A pattern: a length alone would not be checked, and a name with a line end would let any value pass.
+      Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_]{0,39}$' }),
       Type.Union([Type.String({ maxLength: 200 }), Type.Number()]),
+      { maxProperties: 32, additionalProperties: false },
     ),
     objects: Type.Array(DetectedObject, { maxItems: 100 }),
     /** Path of the subject's foot point, oldest first. */

@@ -21,6 +21,9 @@ export class CursorMovedError extends Error {
 export const MAX_SET_ASIDE = 10_000
 const MAX_PAYLOAD_CHARACTERS = 64 * 1024
 
+/** Epochs kept of one edge; those that were heard of last. A journal seldom begins anew. */
+export const MAX_EPOCHS = 64
+
 /** `undefined` if no hello has announced the epoch. */
 export async function readCursor(db: DbOrTransaction, key: CursorKey): Promise<number | undefined> {
   const row = await db
@@ -60,7 +63,7 @@ export interface OpenedCursors {
 
 /**
  * Makes the cursors of an epoch if there are none, at `startAt` (the number before the first that the journal still
- * has), and answers where they stand.
+ * has), and answers where they stand. Of too many epochs the oldest are forgotten.
  */
 export async function openCursors(
   trx: DbOrTransaction,
@@ -73,6 +76,8 @@ export async function openCursors(
     .selectFrom('cursor')
     .select(['stream', 'epoch', 'seq'])
     .where('edge_id', '=', edgeId)
+    .orderBy('updated_at_ms', 'desc')
+    .orderBy('epoch')
     .execute()
   const seqs: Record<Stream, number> = { ...startAt }
   let isNewEpoch = true
@@ -82,6 +87,10 @@ export async function openCursors(
     seqs[row.stream as Stream] = row.seq
   }
   if (isNewEpoch) {
+    const forgotten = [...new Set(rows.map((row) => row.epoch))].slice(MAX_EPOCHS - 1)
+    if (forgotten.length > 0) {
+      await trx.deleteFrom('cursor').where('edge_id', '=', edgeId).where('epoch', 'in', forgotten).execute()
+    }
     await trx
       .insertInto('cursor')
       .values(

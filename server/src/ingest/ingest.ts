@@ -74,6 +74,8 @@ const parseBatch = jsonParser(Batch)
 const parseHello = jsonParser(Hello)
 const parseStatus = jsonParser(EdgeStatus)
 
+/** What a queued message costs besides its bytes: a flood of tiny ones is bounded too. */
+const JOB_BYTES = 2048
 /** How often a batch is tried while a store is in trouble; then the edge has to send it again. */
 const ATTEMPTS = 6
 const FIRST_RETRY_MS = 200
@@ -84,8 +86,8 @@ class IngestService implements Ingest {
   readonly #now: () => number
   readonly #lanes: Lanes
   readonly #stop = new AbortController()
-  /** Cursors as committed, so that a batch does not begin with a query. */
-  readonly #cursors = new Map<string, number>()
+  /** Cursors as committed, so that a batch does not begin with a query: of one epoch an edge and stream, the last one. */
+  readonly #cursors = new Map<string, { epoch: string; seq: number }>()
   readonly #messages: MessageReader
 
   constructor(deps: IngestDeps) {
@@ -103,7 +105,8 @@ class IngestService implements Ingest {
     switch (parsed.kind) {
       case 'status': {
         const status = this.#messages.read({ edgeId: edge.edgeId, topic, payload }, parseStatus)
-        if (status) void this.#deps.noteState(edge.edgeId, status.state, arrivedAtMs)
+        // Waited for: an edge that floods is read no faster than its states can be written.
+        if (status) await this.#deps.noteState(edge.edgeId, status.state, arrivedAtMs)
         return
       }
       case 'hello': {
@@ -129,18 +132,22 @@ class IngestService implements Ingest {
 
   #queueHello(edge: EdgeIdentity, hello: Hello, bytes: number, arrivedAtMs: number): void {
     // Both lanes wait for it: a batch that follows right behind needs the cursors that it makes.
-    const done = this.#run(`${edge.edgeId}/alerts`, bytes, () => this.#takeHello(edge, hello, arrivedAtMs))
-    void this.#run(`${edge.edgeId}/measurements`, 0, () => done)
+    const { edgeId } = edge
+    const done = this.#run(laneOf({ edgeId, stream: 'alerts' }), bytes, () =>
+      this.#takeHello(edge, hello, arrivedAtMs),
+    )
+    void this.#run(laneOf({ edgeId, stream: 'measurements' }), 0, () => done)
   }
 
   #queueBatch(edge: EdgeIdentity, stream: Stream, batch: Batch, bytes: number, arrivedAtMs: number): void {
-    void this.#run(`${edge.edgeId}/${stream}`, bytes, () => this.#takeBatch(edge, stream, batch, arrivedAtMs))
+    const lane = laneOf({ edgeId: edge.edgeId, stream })
+    void this.#run(lane, bytes, () => this.#takeBatch(edge, stream, batch, arrivedAtMs))
   }
 
   /** Runs a job in its lane; its faults are logged, never thrown. */
   #run(lane: string, bytes: number, job: () => Promise<void>): Promise<void> {
     const { ingestWaitingBytes } = this.#deps.metrics
-    const done = this.#lanes.run(lane, bytes, () =>
+    const done = this.#lanes.run(lane, bytes + JOB_BYTES, () =>
       job().catch((err: unknown) => this.#log.error({ err, lane }, 'what an edge sent could not be taken')),
     )
     ingestWaitingBytes.set(this.#lanes.waitingBytes)
@@ -165,7 +172,7 @@ class IngestService implements Ingest {
     )
     for (const stream of STREAMS) {
       const key = { edgeId, stream, epoch: hello.epoch }
-      this.#cursors.set(textOf(key), opened.seqs[stream])
+      this.#remember(key, opened.seqs[stream])
       await this.#answer(key, opened.seqs[stream], 'hello')
     }
     this.#logHello(edgeId, hello, opened)
@@ -276,12 +283,12 @@ class IngestService implements Ingest {
         },
         (item, err) => this.#log.error({ err, ...key, seq: item.seq }, 'a record made its transaction fail'),
       )
-      this.#cursors.set(textOf(key), plan.upTo)
+      this.#remember(key, plan.upTo)
       this.#count(key, items, plan.lost)
       await this.#answer(key, plan.upTo, 'committed')
       return committed
     } catch (error) {
-      this.#cursors.delete(textOf(key))
+      this.#cursors.delete(laneOf(key))
       throw error
     }
   }
@@ -335,11 +342,15 @@ class IngestService implements Ingest {
   }
 
   async #cursorOf(key: CursorKey): Promise<number | undefined> {
-    const known = this.#cursors.get(textOf(key))
-    if (known !== undefined) return known
+    const known = this.#cursors.get(laneOf(key))
+    if (known?.epoch === key.epoch) return known.seq
     const seq = await readCursor(this.#deps.relational.write, key)
-    if (seq !== undefined) this.#cursors.set(textOf(key), seq)
+    if (seq !== undefined) this.#remember(key, seq)
     return seq
+  }
+
+  #remember(key: CursorKey, seq: number): void {
+    this.#cursors.set(laneOf(key), { epoch: key.epoch, seq })
   }
 
   /** A cursor that does not reach the edge is no harm: the edge asks by hello after it is back. */
@@ -366,8 +377,8 @@ class IngestService implements Ingest {
   }
 }
 
-function textOf({ edgeId, stream, epoch }: CursorKey): string {
-  return `${edgeId}/${stream}/${epoch}`
+function laneOf({ edgeId, stream }: Pick<CursorKey, 'edgeId' | 'stream'>): string {
+  return `${edgeId}/${stream}`
 }
 
 /** Where the cursors of an unknown epoch begin: an edge deletes only what some hub has acknowledged. */

@@ -20,6 +20,10 @@ describe('the plan for a batch', () => {
     expect(planBatch(5, batch(3, 6))).toMatchObject({ firstSeq: 6, records: [6, 7, 8], upTo: 8, repeated: 3 })
     expect(planBatch(8, batch(3, 6))).toEqual({ kind: 'repeat', repeated: 6 })
     expect(planBatch(5, batch(7, 1))).toEqual({ kind: 'gap' })
+    const end = Number.MAX_SAFE_INTEGER
+    expect(planBatch(end - 1, { epoch, firstSeq: end, records: [1, 2] }), 'no such number').toEqual({
+      kind: 'gap',
+    })
   })
 
   it('steps over a hole only if the edge declares all of it lost', () => {

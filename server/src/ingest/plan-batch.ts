@@ -7,7 +7,7 @@ import type { Batch } from '@patrolhub/protocol'
 export type BatchPlan =
   /** No hello has announced the epoch. */
   | { kind: 'epoch' }
-  /** Something between the cursor and the batch is missing. */
+  /** Something between the cursor and the batch is missing, or its numbers lie beyond what is a number. */
   | { kind: 'gap' }
   /** Everything in it is committed already. */
   | { kind: 'repeat'; repeated: number }
@@ -28,10 +28,10 @@ export function planBatch(cursor: number | undefined, batch: Batch): BatchPlan {
   if (cursor === undefined) return { kind: 'epoch' }
   const { firstSeq, records, lost } = batch
   const next = cursor + 1
-  const upTo = firstSeq + records.length - 1
+  const upTo = firstSeq - 1 + records.length
   const lostBefore = lost && lost.toSeq === firstSeq - 1 && lost.fromSeq <= lost.toSeq ? lost : undefined
   const bridgesHole = lostBefore !== undefined && lostBefore.fromSeq <= next
-  if (firstSeq > next && !bridgesHole) return { kind: 'gap' }
+  if ((firstSeq > next && !bridgesHole) || !Number.isSafeInteger(upTo)) return { kind: 'gap' }
   if (upTo <= cursor) return { kind: 'repeat', repeated: records.length }
   const repeated = Math.max(0, next - firstSeq)
   return {
