@@ -1,19 +1,36 @@
 /** Devices and figures as the screens see them: over HTTP and the socket, inside a scope. */
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type {
   Camera,
   DeviceList,
   Edge,
   HealthRecord,
+  Hello,
   Overview,
   PassageList,
   Series,
 } from '@patrolhub/protocol'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openSqlite } from '../src/adapters/relational/sqlite.ts'
+import { auditFeature } from '../src/audit/audit-feature.ts'
+import { type Devices, devicesFeature } from '../src/devices/devices.ts'
+import type { Relational } from '../src/ports/relational.ts'
+import type { Push } from '../src/push/push.ts'
 import { type DashboardSession, signIn } from './support/dashboard-session.ts'
 import { alertRecord, camera, EdgeClient, passage, REGION } from './support/edge-client.ts'
-import { runMain, startTestHub, type TestHub, testEnv } from './support/hub.ts'
+import {
+  createEdge,
+  freshFolder,
+  runMain,
+  silent,
+  startTestHub,
+  type TestHub,
+  testEnv,
+} from './support/hub.ts'
 
 let hub: TestHub
 let admin: DashboardSession
@@ -21,9 +38,17 @@ let village: DashboardSession
 let edge: EdgeClient
 let socket: Socket
 
-async function person(username: string, role: string, scope: string): Promise<DashboardSession> {
+async function person(
+  username: string,
+  role: string,
+  scope: string,
+  more: readonly string[] = [],
+): Promise<DashboardSession> {
   const env = testEnv(hub.dataDir)
-  const added = await runMain(['user', 'add', username, '--role', role, '--scope', scope, '--name', 'N'], env)
+  const added = await runMain(
+    ['user', 'add', username, '--role', role, '--scope', scope, '--name', 'N', ...more],
+    env,
+  )
   return signIn(hub.url, username, /one-time password: (\S+)/.exec(added.stdout)![1]!)
 }
 
@@ -211,4 +236,92 @@ describe('figures', () => {
     expect(overview.pointsTotal).toBe(13)
     await other.close()
   })
+})
+
+describe('names of places', () => {
+  it('are also given to a team that is sent outside the scope of its members, while it is on the way', async () => {
+    const made = await admin.ask('POST', '/api/teams', { name: 'Guests', region: '410502', kind: 'cadre' })
+    const { teamId } = made.json as { teamId: string }
+    const guest = await person('guest', 'patroller', '410503', ['--team', teamId])
+    const codes = async () =>
+      ((await guest.ask('GET', '/api/regions')).json as { code: string }[]).map(({ code }) => code)
+    await admin.ask('PUT', '/api/regions/410504', { name: '殷都区' })
+    expect(await codes()).toEqual(['410503'])
+
+    const incidents = (await admin.ask('GET', '/api/incidents')).json as { items: { incidentId: string }[] }
+    const sent = await admin.ask('POST', `/api/incidents/${incidents.items[0]!.incidentId}/dispatches`, {
+      teamId,
+    })
+    expect(sent.status).toBe(201)
+    const { dispatchId } = sent.json as { dispatchId: string }
+    // The incident is in a township of 410502, which has no name; the county around it has one.
+    expect(await codes()).toEqual(['410502', '410503'])
+    const closed = { state: 'closed', note: 'nobody was there' }
+    expect((await guest.ask('POST', `/api/dispatches/${dispatchId}/steps`, closed)).status).toBe(200)
+    expect(await codes()).toEqual(['410503'])
+  })
+})
+
+describe('what is known of devices', () => {
+  async function withDevices(
+    work: (devices: Devices, relational: Relational, heard: Camera[]) => Promise<void>,
+  ) {
+    const folder = await freshFolder()
+    for (const edgeId of ['edge-a', 'edge-b']) await createEdge(folder, edgeId, REGION)
+    const relational = await openSqlite({ file: join(folder, 'hub.sqlite'), log: silent })
+    const heard: Camera[] = []
+    const push: Push = {
+      send: (_target, message) => message.event === 'camera' && heard.push(message.payload),
+      endSessions: () => {},
+    }
+    const audit = auditFeature({ config: { rootScope: '4105' }, relational })
+    try {
+      await work(devicesFeature({ relational, push, audit, log: silent }), relational, heard)
+    } finally {
+      await relational.close()
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+  const hello = (): Hello => {
+    const none = { firstSeq: 0, lastSeq: 0 }
+    const streams = { alerts: none, measurements: none }
+    const things = { cameras: [camera('cam-x')], checkpoints: [], sensors: [] }
+    return { epoch: randomUUID(), software: 't', region: REGION, atMs: 1, streams, ...things }
+  }
+  const a = { edgeId: 'edge-a', region: REGION }
+  const b = { edgeId: 'edge-b', region: REGION }
+
+  it('stays with the edge that described it first, also if two do so at once', () =>
+    withDevices(async (devices, relational) => {
+      // Both before anybody has been told of either.
+      for (const edge of [a, b]) {
+        await relational.write.transaction().execute((trx) => devices.register(trx, edge, hello(), 1))
+      }
+      for (const { edgeId } of [a, b]) await devices.announce({ edgeId, cameraIds: ['cam-x'] })
+      expect(devices.ownerOf('cam-x')).toBe('edge-a')
+      expect((await devices.find('cam-x'))?.edgeId).toBe('edge-a')
+    }))
+
+  it('is told although the first attempt to store it failed, and only by the edge that has the camera', () =>
+    withDevices(async (devices, relational, heard) => {
+      const { write } = relational
+      await write.transaction().execute((trx) => devices.register(trx, a, hello(), 1))
+      await devices.announce({ edgeId: 'edge-a', cameraIds: [] })
+      const record = health('online', 1)
+      record.cameras[0]!.cameraId = 'cam-x'
+      const fault = new Error('the disk is full')
+      const failing = write.transaction().execute(async (trx) => {
+        await devices.noteHealth(trx, a, record)
+        throw fault
+      })
+      await expect(failing).rejects.toBe(fault)
+      const note = (edge: typeof a) =>
+        write.transaction().execute((trx) => devices.noteHealth(trx, edge, record))
+      expect((await note(b)).cameraIds).toEqual([])
+      const change = await note(a)
+      expect(change.cameraIds).toEqual(['cam-x'])
+      await devices.announce(change)
+      expect(heard).toHaveLength(1)
+      expect((await note(a)).cameraIds).toEqual([])
+    }))
 })

@@ -1,3 +1,4 @@
+/** /api/devices, /api/edges and /api/regions: inside the caller's scope. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { CreatedEdge, DeviceList, NewEdge, Region, RegionCode, RegionName } from '@patrolhub/protocol'
 import { Type } from 'typebox'
@@ -40,7 +41,7 @@ export function deviceRoutes({ relational, devices, audit }: Deps): FastifyPlugi
       {
         config: { access: 'signed-in' },
         schema: {
-          summary: 'Names of the divisions inside the scope',
+          summary: 'Names of the divisions inside the scope, and of where the own teams are sent',
           tags: ['devices'],
           response: { 200: Type.Array(Region) },
         },

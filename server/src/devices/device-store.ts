@@ -4,11 +4,15 @@ import type {
   CameraHealth,
   Checkpoint,
   DeviceList,
+  DispatchState,
   Edge,
   NewEdge,
   Region,
   Sensor,
 } from '@patrolhub/protocol'
+import { selfAndAncestors } from '@patrolhub/protocol'
+import { roleMay } from '../access/permissions.ts'
+import type { Principal } from '../access/principal.ts'
 import { inScope, type Scoped } from '../access/scope.ts'
 import type { Db, DbOrTransaction } from '../ports/relational.ts'
 import type { DeviceTable } from '../ports/tables.ts'
@@ -53,6 +57,9 @@ const DEVICE_COLUMNS = [
   'device.description',
   'device.health',
 ] as const
+
+/** A dispatch that nobody is on any more. */
+const DONE: DispatchState = 'closed'
 
 /** Rows in one statement, so that the parameters stay below what SQLite takes. */
 const UPSERT_ROWS = 500
@@ -170,6 +177,7 @@ export function findDevice(db: DbOrTransaction, deviceId: string): Promise<Devic
   return db.selectFrom('device').select(DEVICE_COLUMNS).where('device_id', '=', deviceId).executeTakeFirst()
 }
 
+/** Does nothing for a device that has become another edge's meanwhile: whoever described it first has it. */
 export async function upsertDevices(
   db: DbOrTransaction,
   rows: readonly Omit<DeviceRow, 'health'>[],
@@ -184,15 +192,17 @@ export async function upsertDevices(
           .map((row) => ({ ...row, health: null, updated_at_ms: atMs })),
       )
       .onConflict((conflict) =>
-        conflict.column('device_id').doUpdateSet((eb) => ({
-          edge_id: eb.ref('excluded.edge_id'),
-          kind: eb.ref('excluded.kind'),
-          region: eb.ref('excluded.region'),
-          name: eb.ref('excluded.name'),
-          sensitivity: eb.ref('excluded.sensitivity'),
-          description: eb.ref('excluded.description'),
-          updated_at_ms: eb.ref('excluded.updated_at_ms'),
-        })),
+        conflict
+          .column('device_id')
+          .doUpdateSet((eb) => ({
+            kind: eb.ref('excluded.kind'),
+            region: eb.ref('excluded.region'),
+            name: eb.ref('excluded.name'),
+            sensitivity: eb.ref('excluded.sensitivity'),
+            description: eb.ref('excluded.description'),
+            updated_at_ms: eb.ref('excluded.updated_at_ms'),
+          }))
+          .whereRef('device.edge_id', '=', 'excluded.edge_id' as never),
       )
       .execute()
   }
@@ -212,24 +222,50 @@ export async function deleteDevices(
   }
 }
 
-/** Does nothing for a camera that is not this edge's. */
-export async function updateHealth(db: DbOrTransaction, edgeId: string, health: CameraHealth): Promise<void> {
-  await db
+/** False, and nothing done, for a camera that is not this edge's. */
+export async function updateHealth(
+  db: DbOrTransaction,
+  edgeId: string,
+  health: CameraHealth,
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
     .updateTable('device')
     .set({ health: JSON.stringify(health) })
     .where('device_id', '=', health.cameraId)
     .where('edge_id', '=', edgeId)
     .where('kind', '=', 'camera')
-    .execute()
+    .executeTakeFirstOrThrow()
+  return numUpdatedRows > 0n
 }
 
-export function listRegions(db: Db, who: Scoped): Promise<Region[]> {
+/**
+ * Names of the divisions inside the scope. A team may be sent outside the scope of its members: they are also given the
+ * names of the places of their open dispatches, and of the divisions around these.
+ */
+export async function listRegions(db: Db, caller: Principal): Promise<Region[]> {
+  const places = await placesOfDispatches(db, caller)
   return db
     .selectFrom('region')
     .select(['code', 'name'])
-    .where((eb) => inScope(who, eb.ref('code')))
+    .where((eb) =>
+      places.length === 0
+        ? inScope(caller, eb.ref('code'))
+        : eb.or([inScope(caller, eb.ref('code')), eb('code', 'in', places)]),
+    )
     .orderBy('code')
     .execute()
+}
+
+async function placesOfDispatches(db: Db, caller: Principal): Promise<string[]> {
+  if (!roleMay(caller.role, 'dispatch.step') || caller.teamIds.length === 0) return []
+  const rows = await db
+    .selectFrom('dispatch')
+    .select('region')
+    .distinct()
+    .where('team_id', 'in', [...caller.teamIds])
+    .where('state', '<>', DONE)
+    .execute()
+  return [...new Set(rows.flatMap(({ region }) => selfAndAncestors(region)))]
 }
 
 export async function nameRegion(db: DbOrTransaction, region: Region): Promise<void> {

@@ -68,7 +68,7 @@ class DeviceService implements Devices {
   readonly #audit: AuditTrail
   readonly #log: Logger
   readonly #owners = new Map<string, string>()
-  /** State of each camera as the screens know it: they are told of changes, not of every health record. */
+  /** State of each camera as the screens were told last: they hear of changes, not of every health record. */
   readonly #cameraStates = new Map<string, string>()
   /** Changes of one edge's state go one after another. */
   readonly #stateChanges = new Map<string, Promise<void>>()
@@ -132,11 +132,9 @@ class DeviceService implements Devices {
   ): Promise<DeviceChange> {
     const changed: string[] = []
     for (const health of record.cameras) {
-      await store.updateHealth(trx, edge.edgeId, health)
-      const state = stateText(health)
-      if (this.#cameraStates.get(health.cameraId) === state) continue
-      this.#cameraStates.set(health.cameraId, state)
-      changed.push(health.cameraId)
+      const isOwn = await store.updateHealth(trx, edge.edgeId, health)
+      if (isOwn && this.#cameraStates.get(health.cameraId) !== stateText(health))
+        changed.push(health.cameraId)
     }
     return { edgeId: edge.edgeId, cameraIds: changed }
   }
@@ -145,12 +143,21 @@ class DeviceService implements Devices {
     const edge = await store.findEdge(this.#relational.read, edgeId)
     if (!edge) return
     const rows = await store.devicesOfEdge(this.#relational.read, edgeId)
-    for (const [deviceId, owner] of this.#owners) if (owner === edgeId) this.#owners.delete(deviceId)
+    const described = new Set(rows.map((row) => row.device_id))
+    for (const [deviceId, owner] of this.#owners) {
+      if (owner !== edgeId || described.has(deviceId)) continue
+      this.#owners.delete(deviceId)
+      this.#cameraStates.delete(deviceId)
+    }
     for (const row of rows) this.#owners.set(row.device_id, edgeId)
     this.#pushEdge(edge)
     const cameras = new Set(cameraIds)
     for (const row of rows) {
-      if (cameras.has(row.device_id)) this.#pushCamera(store.toCamera(row, edge.state === 'online'))
+      if (!cameras.has(row.device_id)) continue
+      if (row.health !== null) {
+        this.#cameraStates.set(row.device_id, stateText(JSON.parse(row.health) as CameraHealth))
+      }
+      this.#pushCamera(store.toCamera(row, edge.state === 'online'))
     }
   }
 
