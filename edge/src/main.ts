@@ -122,4 +122,6 @@ async function main(): Promise<void> {
   await run(config)
 }
 
+// A reader of the log that goes away (a closed pipe) must not end the edge.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 await main()

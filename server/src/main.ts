@@ -66,6 +66,8 @@ async function main(): Promise<void> {
   process.stdout.write(await runCommand(command, config, createLog({ logLevel: 'silent' })))
 }
 
+// A reader of the log that goes away (a closed pipe) must not end the hub.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 try {
   await main()
 } catch (error) {

@@ -1,6 +1,6 @@
 /** The hub as a process: start, stop, commands, and being killed at any instant. */
 import { once } from 'node:events'
-import { rm } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -14,6 +14,7 @@ import {
   type HubProcess,
   runMain,
   silent,
+  spawnMain,
   startHubProcess,
   testEnv,
 } from './support/hub.ts'
@@ -39,6 +40,24 @@ async function start(more: Record<string, string> = {}): Promise<HubProcess> {
 }
 
 describe('the hub process', { timeout: 60_000 }, () => {
+  it('goes on, and stops in order, when nobody reads its log any more', async () => {
+    const child = spawnMain([], { ...env, PATROLHUB_LOG_LEVEL: 'info' })
+    const exited = once(child, 'exit')
+    try {
+      await once(child.stdout!, 'data')
+      child.stdout!.destroy()
+      const readPort = async () =>
+        (JSON.parse(await readFile(join(dataDir, 'hub.json'), 'utf8')) as { httpPort?: number }).httpPort
+      await expect.poll(() => readPort().catch(() => undefined), { timeout: 20_000 }).toBeGreaterThan(0)
+      const health = await fetch(`http://127.0.0.1:${await readPort()}/healthz`)
+      expect(health.status).toBe(200)
+      child.kill('SIGTERM')
+      expect(await exited).toEqual([0, null])
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
+
   it('prints the first sign-in once, answers when ready, and stops at a signal with code 0', async () => {
     const first = await start()
     const signIn = /^First sign-in: admin \/ (\S+) \(one-time; you will be asked for a new one\)$/
@@ -122,6 +141,25 @@ describe('the hub process', { timeout: 60_000 }, () => {
     expect(wrong.stderr).toContain('/region')
     const audit = await runMain(['audit', 'verify'], env)
     expect(audit).toMatchObject({ code: 0, stdout: expect.stringContaining('whole') })
+  })
+
+  it('checks the record of a stopped hub, names what was changed, and says when there is none', async () => {
+    const nothing = await runMain(['audit', 'verify'], { ...env, PATROLHUB_DATA_DIR: join(dataDir, 'typo') })
+    expect(nothing).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^HUB_DATA_DIR: .*typo.*DATA_DIR/),
+    })
+    const fresh = join(dataDir, 'fresh')
+    const freshEnv = { ...env, PATROLHUB_DATA_DIR: fresh }
+    for (const id of ['edge-01', 'edge-02']) {
+      await runMain(['edge', 'add', id, '--name', 'Gate', '--region', REGION], freshEnv)
+    }
+    expect((await stat(fresh)).mode & 0o777).toBe(0o700)
+    const database = new DatabaseSync(join(fresh, 'hub.sqlite'))
+    database.exec(`update audit set subject = 'edge:other' where seq = 2`)
+    database.close()
+    const broken = await runMain(['audit', 'verify'], freshEnv)
+    expect(broken).toMatchObject({ code: 1, stderr: 'HUB_AUDIT_BROKEN: entry 2 has been changed\n' })
   })
 })
 
