@@ -15,6 +15,8 @@ export interface HubRequestOptions {
   method: 'PUT' | 'POST'
   path: string
   headers: Readonly<Record<string, string>>
+  /** The request ends with an error when nothing moves on its connection for this long, before it is made or after. */
+  idleMs: number
   signal?: AbortSignal
 }
 
@@ -26,7 +28,12 @@ export function hubRequest(hub: HubAccess, options: HubRequestOptions): ClientRe
     method: options.method,
     headers: { ...options.headers, authorization: `Basic ${credential}` },
     ...(options.signal ? { signal: options.signal } : {}),
+    timeout: options.idleMs,
   }
-  if (url.protocol === 'https:') return httpsRequest(url, { ...settings, ...(hub.ca ? { ca: hub.ca } : {}) })
-  return httpRequest(url, settings)
+  const request =
+    url.protocol === 'https:'
+      ? httpsRequest(url, { ...settings, ...(hub.ca ? { ca: hub.ca } : {}) })
+      : httpRequest(url, settings)
+  request.on('timeout', () => request.destroy(new Error(`no answer in ${options.idleMs / 1000} s`)))
+  return request
 }

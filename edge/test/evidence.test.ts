@@ -9,9 +9,12 @@ import { join } from 'node:path'
 import type { EvidenceRecord } from '@patrolhub/protocol'
 import { decode } from 'jpeg-js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Backoff } from '../src/backoff.ts'
 import { CameraCapture } from '../src/capture/camera-capture.ts'
 import type { CompressedClip } from '../src/capture/compressed.ts'
 import type { Frame } from '../src/capture/frame.ts'
+import { Announcer } from '../src/evidence/announcer.ts'
+import { EvidenceFolder } from '../src/evidence/evidence-folder.ts'
 import { EvidenceStore, type EvidenceStoreOptions } from '../src/evidence/evidence-store.ts'
 import { decodePicture } from '../src/evidence/snapshot.ts'
 import { cameraConfig, FORMAT, readableLog } from './support/camera.ts'
@@ -283,6 +286,70 @@ describe('EvidenceStore', () => {
     const second = await startStore(hub.url)
     await waitFor('the refusal', () => second.store.stats().refused === 1)
     expect(hub.uploads).toEqual([])
+  })
+
+  it('sets aside a note whose file is gone from the disk', async () => {
+    const { store } = await startStore('http://127.0.0.1:1')
+    store.requestSnapshot(requestFor(await oneClip()))
+    await waitFor('a stored snapshot', () => store.stats().taken === 1)
+    await store.close()
+    const [name] = await filesIn('content')
+    await rm(join(folder, 'evidence', 'content', name!))
+    const { store: second, logText } = await startStore((await startHub(() => 204)).url)
+    await waitFor('the refusal', () => second.stats().refused === 1)
+    expect(logText()).toContain('the file is gone from the disk')
+  })
+
+  it('announces a note at once whatever the moment at which it comes', async () => {
+    const evidence = new EvidenceFolder(folder)
+    await evidence.open()
+    const noteOf = async (text: string) => {
+      const bytes = Buffer.from(text)
+      const record: EvidenceRecord = {
+        kind: 'evidence',
+        evidenceId: randomUUID(),
+        alertId: randomUUID(),
+        atMs: 1,
+        role: 'snapshot',
+        mime: 'image/jpeg',
+        sha256: await evidence.storeContent(bytes),
+        bytes: bytes.length,
+      }
+      return { record, isAnnounced: false }
+    }
+    // The second may come in the very turn in which the work on the first ends.
+    for (let turns = 0; turns < 12; turns++) {
+      const [first, second] = [await noteOf(`first ${turns}`), await noteOf(`second ${turns}`)]
+      const announced: string[] = []
+      const announcer = new Announcer({
+        folder: evidence,
+        log: readableLog().log,
+        announce: async ({ evidenceId }) => void announced.push(evidenceId),
+        onAnnounced: async (note) => {
+          if (note !== first) return
+          for (let turn = 0; turn < turns; turn++) await null
+          announcer.add(second)
+        },
+        backoff: new Backoff({ minMs: 10, maxMs: 10 }),
+      })
+      announcer.add(first)
+      await waitFor(`the note that came ${turns} turns later`, () => announced.length === 2, {
+        deadlineMs: 2000,
+      })
+      await announcer.close()
+    }
+  })
+
+  it('closes in bounded time however much is queued, and counts what it leaves', async () => {
+    const clip = await oneClip()
+    const { store } = await startStore('http://127.0.0.1:1', { limits: { closeMs: 50 } })
+    for (let streamMs = 0; streamMs < 50; streamMs++) store.requestSnapshot(requestFor(clip, streamMs))
+    const startMs = performance.now()
+    await store.close()
+    expect(performance.now() - startMs).toBeLessThan(1500)
+    const { taken, failed, stopped, queued } = store.stats()
+    expect(stopped).toBeGreaterThan(30)
+    expect([taken + failed + stopped, queued]).toEqual([50, 0])
   })
 
   it('counts what it drops: pictures that are gone, too many requests, a full disk', async () => {

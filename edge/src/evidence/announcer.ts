@@ -31,14 +31,20 @@ export class Announcer {
 
   add(note: EvidenceNote): void {
     this.#notes.push(note)
-    this.#work ??= this.#run().finally(() => {
-      this.#work = undefined
-    })
+    this.#schedule()
   }
 
   async close(): Promise<void> {
     this.#stopping.abort()
-    await this.#work
+    while (this.#work) await this.#work
+  }
+
+  #schedule(): void {
+    this.#work ??= this.#run().finally(() => {
+      this.#work = undefined
+      // What came after the run had looked for the last time; what a stop left over waits for the next start.
+      if (this.#notes.length > 0 && !this.#stopping.signal.aborted) this.#schedule()
+    })
   }
 
   async #run(): Promise<void> {

@@ -82,8 +82,14 @@ export class EvidenceFolder {
     if (isNew) await this.#refer(note.record.sha256)
   }
 
-  async readContent(sha256: string): Promise<Buffer> {
-    return await readFile(join(this.#content, sha256))
+  /** `undefined` if it is gone. */
+  async readContent(sha256: string): Promise<Buffer | undefined> {
+    try {
+      return await readFile(join(this.#content, sha256))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
   }
 
   /** Forgets evidence that the hub has; its content goes when no other note names it. */

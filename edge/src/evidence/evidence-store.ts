@@ -5,6 +5,7 @@
  *   `overflow`  more requests waited than the queue holds, or more bytes than they may pin in memory
  *   `disk-full` more evidence waits for the hub than the disk may hold
  *   `failed`    the picture could not be decoded or written
+ *   `stopped`   the edge was stopped before its turn came
  * An alert stands without its snapshot; it has been journalled before.
  */
 import type { EvidenceRecord } from '@patrolhub/protocol'
@@ -28,6 +29,8 @@ export interface EvidenceLimits {
   pendingBytes: number
   retryMinMs: number
   retryMaxMs: number
+  /** How long a close goes on with what is queued. */
+  closeMs: number
 }
 
 const DEFAULT_LIMITS: EvidenceLimits = {
@@ -37,6 +40,7 @@ const DEFAULT_LIMITS: EvidenceLimits = {
   pendingBytes: 4 * 1024 ** 3,
   retryMinMs: 500,
   retryMaxMs: 60_000,
+  closeMs: 3000,
 }
 
 export interface EvidenceStoreOptions extends HubAccess {
@@ -68,6 +72,7 @@ export interface EvidenceStats {
   overflow: number
   diskFull: number
   failed: number
+  stopped: number
   /** Median time from the request to a stored file over the last snapshots, ms; 0 before the first. */
   snapshotMsP50: number
 }
@@ -99,11 +104,13 @@ export class EvidenceStore {
   readonly #active = new Set<Promise<void>>()
   readonly #timesMs: number[] = []
   readonly #closing = new AbortController()
+  /** The time for a close is over. */
+  readonly #abandoning = new AbortController()
   #queuedBytes = 0
   #waiting = 0
   #decoding = 0
   #isOpen = false
-  #counts = { taken: 0, missed: 0, overflow: 0, diskFull: 0, failed: 0 }
+  #counts = { taken: 0, missed: 0, overflow: 0, diskFull: 0, failed: 0, stopped: 0 }
 
   constructor(options: EvidenceStoreOptions) {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
@@ -137,11 +144,16 @@ export class EvidenceStore {
     signal.addEventListener('abort', () => void this.close(), { once: true })
   }
 
-  /** Finishes the snapshots that are queued, stops uploading; what is not uploaded stays on disk. Idempotent. */
+  /**
+   * Goes on with the snapshots that are queued for `closeMs`, stops uploading; what is not uploaded stays on disk.
+   * Idempotent.
+   */
   async close(): Promise<void> {
     this.#isOpen = false
     this.#closing.abort()
+    const deadline = setTimeout(() => this.#abandon(), this.#limits.closeMs)
     while (this.#active.size > 0) await Promise.all(this.#active)
+    clearTimeout(deadline)
     await this.#announcer.close()
     await this.#uploader.close()
   }
@@ -181,13 +193,21 @@ export class EvidenceStore {
     }
   }
 
-  #drop(reason: 'missed' | 'overflow' | 'diskFull', { evidenceId, alertId }: SnapshotRequest): false {
+  #abandon(): void {
+    for (const job of this.#queue.splice(0)) this.#dropJob(job, 'stopped')
+    this.#abandoning.abort()
+  }
+
+  #drop(
+    reason: 'missed' | 'overflow' | 'diskFull' | 'stopped',
+    { evidenceId, alertId }: SnapshotRequest,
+  ): false {
     this.#counts[reason] += 1
     this.#log.warn({ evidenceId, alertId, reason }, 'no snapshot of this alert')
     return false
   }
 
-  #dropJob(job: Job, reason: 'missed' | 'overflow'): void {
+  #dropJob(job: Job, reason: 'missed' | 'overflow' | 'stopped'): void {
     this.#joinable.delete(job.key)
     for (const request of job.requests) this.#drop(reason, request)
   }
@@ -244,7 +264,7 @@ export class EvidenceStore {
 
   async #take(job: Job): Promise<void> {
     try {
-      const jpeg = await decodePicture(job.clip!)
+      const jpeg = await decodePicture(job.clip!, this.#abandoning.signal)
       const sha256 = await this.#folder.storeContent(jpeg)
       this.#joinable.delete(job.key)
       for (const { evidenceId, alertId, atMs } of job.requests) {

@@ -15,8 +15,11 @@ const MAX_JPEG_BYTES = 16 * 1024 * 1024
 /** ffmpeg's scale of JPEG quality: 2 best, 31 worst. 3 keeps a distant face or sign readable. */
 const JPEG_QUALITY = 3
 
-/** The picture as a JPEG file. Rejects with EDGE_SNAPSHOT_FAILED when the clip does not hold it or ffmpeg fails. */
-export async function decodePicture(clip: CompressedClip): Promise<Buffer> {
+/**
+ * The picture as a JPEG file. Rejects with EDGE_SNAPSHOT_FAILED when the clip does not hold it, ffmpeg fails or the
+ * signal aborts.
+ */
+export async function decodePicture(clip: CompressedClip, signal?: AbortSignal): Promise<Buffer> {
   const parts: Buffer[] = []
   let bytes = 0
   const output = new Writable({
@@ -49,15 +52,21 @@ export async function decodePicture(clip: CompressedClip): Promise<Buffer> {
     isLate = true
     void process.stop(0)
   }, TIMEOUT_MS)
+  const onAbort = (): void => void process.stop(0)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal?.aborted) onAbort()
   const end = await process.ended
   clearTimeout(timer)
+  signal?.removeEventListener('abort', onAbort)
   const jpeg = Buffer.concat(parts)
   if (isJpeg(jpeg)) return jpeg
-  const why = isLate
-    ? `ffmpeg took more than ${TIMEOUT_MS / 1000} s`
-    : (end.failedToRun ??
-      diagnosis.lines().at(-1) ??
-      `the clip does not hold the picture at ${clip.ptsMs} ms`)
+  const why = signal?.aborted
+    ? 'the edge is stopping'
+    : isLate
+      ? `ffmpeg took more than ${TIMEOUT_MS / 1000} s`
+      : (end.failedToRun ??
+        diagnosis.lines().at(-1) ??
+        `the clip does not hold the picture at ${clip.ptsMs} ms`)
   throw new EdgeError('EDGE_SNAPSHOT_FAILED', `no snapshot: ${why}`)
 }
 

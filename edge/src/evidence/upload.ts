@@ -38,9 +38,9 @@ export function uploadEvidence(
         'content-length': String(bytes.length),
         'x-patrolhub-sha256': record.sha256,
       },
+      idleMs: TIMEOUT_MS,
       signal,
     })
-    request.setTimeout(TIMEOUT_MS, () => request.destroy(new Error(`no answer in ${TIMEOUT_MS / 1000} s`)))
     request.on('error', (error) => retry(error.message))
     request.on('response', (response) => {
       let body = ''

@@ -102,6 +102,10 @@ export class Uploader {
     const { folder, log, hub } = this.#options
     const { note } = item
     const bytes = await folder.readContent(note.record.sha256)
+    if (!bytes) {
+      await this.#giveUp(item, 'the file is gone from the disk')
+      return
+    }
     if (createHash('sha256').update(bytes).digest('hex') !== note.record.sha256) {
       await this.#giveUp(item, 'the file on disk is damaged')
       return
@@ -139,7 +143,7 @@ export class Uploader {
     await this.#options.folder.setAside(item.note.record)
     this.#forget(item)
     this.refused += 1
-    this.#options.log.error({ evidenceId, why }, 'evidence was set aside: the hub does not take it')
+    this.#options.log.error({ evidenceId, why }, 'evidence was set aside: the hub cannot have it')
   }
 
   #forget(item: Item): void {

@@ -13,6 +13,8 @@ export interface RelayTaskOptions {
   log: Logger
   retryMinMs: number
   retryMaxMs: number
+  /** A hub that takes nothing for this long is gone, although nobody has closed the connection. */
+  idleMs: number
 }
 
 /** A connection that lived for this long was a good one: the next pause is short again. */
@@ -91,6 +93,7 @@ export class RelayTask {
       method: 'POST',
       path: publishPath,
       headers: { 'content-type': 'video/x-flv', 'transfer-encoding': 'chunked' },
+      idleMs: this.#options.idleMs,
     })
     // A picture is worth nothing when it waits for the next one.
     request.setNoDelay(true)

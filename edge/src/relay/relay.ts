@@ -14,6 +14,7 @@ export interface RelayOptions extends HubAccess {
   log: Logger
   retryMinMs?: number
   retryMaxMs?: number
+  idleMs?: number
 }
 
 export class Relay {
@@ -71,6 +72,7 @@ export class Relay {
       log: this.#log.child({ deviceId: cameraId }),
       retryMinMs: this.#options.retryMinMs ?? 300,
       retryMaxMs: this.#options.retryMaxMs ?? 10_000,
+      idleMs: this.#options.idleMs ?? 15_000,
     })
     this.#tasks.set(cameraId, task)
     task.start()
