@@ -6,12 +6,17 @@ import { randomUUID, timingSafeEqual } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fastifyHelmet from '@fastify/helmet'
-import fastifyRateLimit from '@fastify/rate-limit'
 import fastifyStatic from '@fastify/static'
 import fastifySwagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { ApiError } from '@patrolhub/protocol'
-import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
 import type { Logger } from 'pino'
 import { Type } from 'typebox'
 import type { HubConfig } from './config.ts'
@@ -49,7 +54,9 @@ export async function createHttpServer(
     loggerInstance: log.child({ component: 'http' }),
     // Requests are told once they are answered, by countRequests.
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: config.trustProxy,
+    // One proxy, ours: what stands before the address that it added may be anything that a caller sent.
+    trustProxy: config.trustProxy ? (_address: string, hop: number) => hop === 0 : false,
+    frameworkErrors: answerBeforeRouting,
     bodyLimit: BODY_LIMIT_BYTES,
     genReqId: () => randomUUID(),
     // Players and uploads stay open for hours: a close does not wait for them.
@@ -69,11 +76,6 @@ export async function createHttpServer(
   guard(app)
   answerErrors(app)
   countRequests(app, options.metrics)
-  await app.register(fastifyRateLimit, {
-    global: false,
-    errorResponseBuilder: (_request, { after }) =>
-      new HubError('HUB_TOO_MANY_REQUESTS', `too many requests; try again in ${after}`),
-  })
   await app.register(fastifyHelmet, securityHeaders(tls !== undefined))
   await app.register(fastifySwagger, {
     openapi: {
@@ -102,12 +104,12 @@ function securityHeaders(hasTls: boolean) {
         'form-action': ["'self'"],
         'frame-ancestors': ["'none'"],
         'img-src': ["'self'", 'blob:', 'data:'],
-        // mpegts.js feeds the player from a blob and may demultiplex in a worker made of one.
+        // mpegts.js feeds the player from a blob.
         'media-src': ["'self'", 'blob:'],
         'object-src': ["'none'"],
         'script-src': ["'self'"],
-        'style-src': ["'self'", "'unsafe-inline'"],
-        'worker-src': ["'self'", 'blob:'],
+        'style-src': ["'self'"],
+        'worker-src': ["'self'"],
       },
     },
     // Over plain HTTP browsers ignore these, and say so on the console of every page.
@@ -131,6 +133,17 @@ function answerErrors(app: FastifyInstance): void {
     if (reply.raw.headersSent) return reply.raw.destroy()
     return reply.code(status).type('application/json; charset=utf-8').serializer(JSON.stringify).send(body)
   })
+}
+
+/** An address that cannot be read has no route, and so no error handler. */
+function answerBeforeRouting(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const { status, body } = describeError(error, request)
+  reply
+    .code(status)
+    .header('x-request-id', request.id)
+    .type('application/json; charset=utf-8')
+    .serializer(JSON.stringify)
+    .send(body)
 }
 
 function describeError(

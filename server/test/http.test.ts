@@ -10,6 +10,8 @@ import { generate } from 'mqtt-packet'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHub } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
+import { createHttpServer } from '../src/http.ts'
+import { createMetrics } from '../src/metrics.ts'
 import { REGION } from './support/edge-client.ts'
 import { createEdge, freshFolder, silent, startTestHub, type TestHub, testEnv } from './support/hub.ts'
 
@@ -39,6 +41,10 @@ describe('the HTTP server', () => {
     const stranger = await get('/api/devices')
     expect(stranger.status).toBe(401)
     expect(await stranger.json()).toMatchObject({ code: 'HUB_NOT_SIGNED_IN' })
+    const unreadable = await get('/%zz')
+    expect(unreadable.status).toBe(400)
+    expect(unreadable.headers.get('x-request-id')).not.toBeNull()
+    expect(await unreadable.json()).toMatchObject({ code: 'HUB_BAD_REQUEST' })
   })
 
   it('names each place of a request that does not fit its schema, and drops nothing silently', async () => {
@@ -67,8 +73,8 @@ describe('the HTTP server', () => {
     const { headers } = await get('/')
     const policy = headers.get('content-security-policy') ?? ''
     expect(policy).toContain("media-src 'self' blob:")
-    expect(policy).toContain("worker-src 'self' blob:")
-    expect(policy).toContain("script-src 'self'")
+    for (const kind of ['script', 'style', 'worker'])
+      expect(policy).toMatch(new RegExp(`${kind}-src 'self'(;|$)`))
     expect(policy).toContain("frame-ancestors 'none'")
     expect(policy).not.toContain('upgrade-insecure-requests')
     expect(headers.get('strict-transport-security')).toBeNull()
@@ -102,6 +108,27 @@ describe('the HTTP server', () => {
     expect(text).toMatch(/patrolhub_http_seconds_count\{method="GET",route="\/healthz",status="200"\} 1/)
     const openapi = (await (await get('/api/openapi.json')).json()) as { paths: object }
     expect(Object.keys(openapi.paths)).toContain('/api/incidents/{incidentId}')
+  })
+})
+
+describe('a hub behind a proxy', () => {
+  it('believes the address that its proxy added and nothing that a caller wrote before it', async () => {
+    const folder = await freshFolder()
+    for (const [trustProxy, ip] of [
+      ['true', '10.0.0.9'],
+      ['false', '127.0.0.1'],
+    ] as const) {
+      const config = loadConfig({ env: testEnv(folder, { PATROLHUB_TRUST_PROXY: trustProxy }) })
+      const app = await createHttpServer(
+        { config, metrics: createMetrics(), log: silent, checks: {} },
+        () => {},
+      )
+      app.get('/who', async (request) => ({ ip: request.ip }))
+      const answer = await app.inject({ url: '/who', headers: { 'x-forwarded-for': '6.6.6.6, 10.0.0.9' } })
+      expect(answer.json()).toEqual({ ip })
+      await app.close()
+    }
+    await rm(folder, { recursive: true, force: true })
   })
 })
 
