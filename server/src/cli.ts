@@ -1,4 +1,6 @@
 /** What may stand behind `node server/src/main.ts`, and the commands that work on a data folder beside a running hub. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { levelOf, NewEdge, NewTeam, NewUser, type Parsed, parser } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
@@ -6,6 +8,7 @@ import { accessFeature } from './access/access-feature.ts'
 import { openSqlite } from './adapters/relational/sqlite.ts'
 import { auditFeature } from './audit/audit-feature.ts'
 import { describeSettings, type HubConfig } from './config.ts'
+import { makeDataFolder } from './data-folder.ts'
 import { addEdge } from './devices/devices.ts'
 import { createTeam } from './dispatch/teams.ts'
 import { HubError } from './errors.ts'
@@ -131,12 +134,25 @@ function check<T>(command: string, parse: (input: unknown) => Parsed<T>, input: 
   })
 }
 
+/** Throws HUB_DATA_DIR if the folder cannot be used, or if there is nothing in it that could be checked. */
+function prepareFolder(command: Command['kind'], { relational, dataDir }: HubConfig): void {
+  if (relational !== 'sqlite') return
+  if (command === 'audit verify' && !existsSync(join(dataDir, 'hub.sqlite'))) {
+    throw new HubError(
+      'HUB_DATA_DIR',
+      `there is no hub.sqlite in ${dataDir}: name the hub's folder with PATROLHUB_DATA_DIR`,
+    )
+  }
+  makeDataFolder(dataDir)
+}
+
 /** Runs a command against the data folder; answers what to print. Does not take the hub's lock. */
 export async function runCommand(
   command: Exclude<Command, { kind: 'serve' | 'help' }>,
   config: HubConfig,
   log: Logger,
 ): Promise<string> {
+  prepareFolder(command.kind, config)
   const relational = await openSqlite({ file: `${config.dataDir}/hub.sqlite`, log })
   try {
     const audit = auditFeature({ config, relational })
@@ -161,7 +177,7 @@ export async function runCommand(
       case 'audit verify': {
         const result = await audit.verify()
         if (result.ok) return `the record is whole: ${result.entries} entries\n`
-        throw new HubError('HUB_AUDIT_BROKEN', JSON.stringify(result))
+        throw new HubError('HUB_AUDIT_BROKEN', result.reason)
       }
     }
   } finally {

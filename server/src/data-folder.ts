@@ -27,22 +27,40 @@ export interface DataFolder {
 const LOCK = 'hub.lock'
 const RUNNING = 'hub.json'
 
-/** Makes the folder if need be and locks it. Throws HUB_DATA_DIR if it cannot be used, HUB_LOCKED if a hub runs on it. */
-export function lockDataFolder(path: string): DataFolder {
-  let lock: DatabaseSync
+/** Primary result code of SQLite: another process holds the file. */
+const SQLITE_BUSY = 5
+
+function unusable(path: string, error: unknown): HubError {
+  return new HubError('HUB_DATA_DIR', `${path} cannot be used: ${(error as Error).message}`, { cause: error })
+}
+
+/** Makes the folder if need be, for its owner only. Throws HUB_DATA_DIR. */
+export function makeDataFolder(path: string): void {
   try {
     // Databases, evidence and keys: nobody else's business.
     mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw unusable(path, error)
+  }
+}
+
+/** Makes the folder if need be and locks it. Throws HUB_DATA_DIR if it cannot be used, HUB_LOCKED if a hub runs on it. */
+export function lockDataFolder(path: string): DataFolder {
+  makeDataFolder(path)
+  let lock: DatabaseSync
+  try {
     lock = new DatabaseSync(join(path, LOCK), { timeout: 0 })
   } catch (error) {
-    throw new HubError('HUB_DATA_DIR', `${path} cannot be used: ${(error as Error).message}`, {
-      cause: error,
-    })
+    throw unusable(path, error)
   }
   try {
     lock.exec('begin exclusive')
   } catch (error) {
     lock.close()
+    // Anything but "held by another" is a fault of the folder: a disk, a permission, a file that is no lock.
+    if (((error as { errcode?: number }).errcode ?? 0) % 256 !== SQLITE_BUSY) {
+      throw unusable(join(path, LOCK), error)
+    }
     const other = readRunningHub(path)
     const who = other ? `another hub (process ${other.pid})` : 'another hub'
     throw new HubError(
@@ -53,7 +71,12 @@ export function lockDataFolder(path: string): DataFolder {
   }
   const running: RunningHub = { pid: process.pid, startedAtMs: Date.now() }
   const write = () => writeFileSync(join(path, RUNNING), `${JSON.stringify(running)}\n`)
-  write()
+  try {
+    write()
+  } catch (error) {
+    lock.close()
+    throw unusable(path, error)
+  }
   let isReleased = false
   return {
     path,
@@ -72,7 +95,7 @@ export function lockDataFolder(path: string): DataFolder {
 }
 
 /** What the running hub wrote about itself; `undefined` if it said nothing readable. */
-export function readRunningHub(path: string): RunningHub | undefined {
+function readRunningHub(path: string): RunningHub | undefined {
   try {
     return JSON.parse(readFileSync(join(path, RUNNING), 'utf8')) as RunningHub
   } catch {
