@@ -15,6 +15,7 @@ import {
   environmentExample,
   errorsPage,
   type OpenApi,
+  permissionsPage,
   topicsPage,
 } from './docs/pages.ts'
 
@@ -33,6 +34,7 @@ export async function renderDocs(): Promise<Map<string, string>> {
       ['docs/ref/api.md', apiPage(document, hub.access.routeTable())],
       ['docs/ref/config.md', configPage()],
       ['docs/ref/errors.md', errorsPage()],
+      ['docs/ref/permissions.md', permissionsPage()],
       ['docs/ref/topics.md', topicsPage()],
     ])
   } finally {

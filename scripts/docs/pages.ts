@@ -3,6 +3,7 @@ import { deviceTopics, edgeTopics, MAX_BATCH_RECORDS, MAX_MESSAGE_BYTES } from '
 import { describeConfig as describeEdgeConfig } from '../../edge/src/config.ts'
 import { EDGE_ERRORS } from '../../edge/src/errors.ts'
 import type { RouteAccessRow } from '../../server/src/access/access.ts'
+import { describePermissions, ROLE_PERMISSIONS } from '../../server/src/access/permissions.ts'
 import { describeSettings } from '../../server/src/config.ts'
 import { HUB_ERRORS } from '../../server/src/errors.ts'
 import { cell, type JsonSchema, typeSections, typeText } from './schema-text.ts'
@@ -87,6 +88,27 @@ ${edge.join('\n')}
 `
 }
 
+export function permissionsPage(): string {
+  const roles = Object.keys(ROLE_PERMISSIONS) as (keyof typeof ROLE_PERMISSIONS)[]
+  const rows = describePermissions().map(
+    ({ permission, meaning, roles: having }) =>
+      `| \`${permission}\` | ${cell(meaning)} | ${roles.map((role) => (having.includes(role) ? '✓' : '')).join(' | ')} |`,
+  )
+  return `${NOTE}
+
+# Permissions
+
+What each role may do, always inside the scope of whoever has it: a permission reaches the devices, incidents, teams and
+people whose division code begins with that of the user, and no others. Only a patroller's dispatches follow their teams
+instead. What is not ticked is not allowed. Each route of the [HTTP interface](api.md) names the permission that it asks
+for; which events a screen is told of follows from the same table.
+
+| permission | may | ${roles.join(' | ')} |
+|---|---|${roles.map(() => ':-:|').join('')}
+${rows.join('\n')}
+`
+}
+
 interface Operation {
   summary?: string
   tags?: string[]
@@ -144,7 +166,7 @@ export function apiPage(document: OpenApi, table: readonly RouteAccessRow[]): st
 
 \`GET /api/openapi.json\` of a running hub is the same as an OpenAPI document. The session is the cookie that
 \`POST /api/session\` sets; a request that changes something also carries the header \`x-patrolhub: 1\`. Edges sign in with
-HTTP Basic: edge id and token. Errors are answered as \`ApiError\` with a code of [errors.md](errors.md). Live events
+HTTP Basic: edge id and token. Who has which permission: [permissions.md](permissions.md). Errors are answered as \`ApiError\` with a code of [errors.md](errors.md). Live events
 come over socket.io at \`/socket.io\`; \`protocol/src/push.ts\` lists them.
 
 ## Routes
@@ -202,7 +224,7 @@ A message holds at most ${MAX_MESSAGE_BYTES} bytes, a batch at most ${MAX_BATCH_
 |---|---|---|---|
 ${topics.map(([topic, direction, qos, type]) => `| \`${topic}\` | ${direction} | ${qos} | \`${type}\` |`).join('\n')}
 
-\`RelayCommand\` is \`{ action: "start", cameraId, publishPath, untilMs }\` or \`{ action: "stop", cameraId }\`.
+\`RelayCommand\` is \`{ action: "start", cameraId, publishPath, forSeconds }\` or \`{ action: "stop", cameraId }\`.
 
 ## Between device and edge
 

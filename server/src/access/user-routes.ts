@@ -65,6 +65,8 @@ export function userRoutes(accounts: Accounts): FastifyPluginAsyncTypebox {
       {
         config: { access: 'user.write' },
         schema: {
+          summary: 'Give a new one-time password',
+          tags: ['access'],
           description:
             'Gives a new one-time password, ends the sessions, and enables the account if need be.',
           params: UserParams,
