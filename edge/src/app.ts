@@ -134,9 +134,11 @@ export class EdgeApp {
     this.#intakePort = devices.port
 
     const pipelines = detection ? this.#makePipelines(detection, evidence, journal) : []
-    for (const pipeline of pipelines) {
-      await this.#add('camera', pipeline, () => pipeline.start(this.#lifetime.signal))
-    }
+    // Closed together: a camera that does not answer takes its time to let go.
+    const close = async () => void (await Promise.all(pipelines.map((pipeline) => pipeline.close())))
+    await this.#add('cameras', { close }, () => {
+      for (const pipeline of pipelines) pipeline.start(this.#lifetime.signal)
+    })
     const cameras = new Map(pipelines.map(({ capture }) => [capture.camera.cameraId, capture]))
     const relay = new Relay({ ...hub, cameras, log: this.#log })
     await this.#add('relay', relay)

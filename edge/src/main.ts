@@ -1,6 +1,7 @@
 /** Starts one edge: `node edge/src/main.ts --config FILE`. */
 import { parseArgs } from 'node:util'
 import { EdgeApp } from './app.ts'
+import { killFfmpegs } from './capture/ffmpeg-process.ts'
 import { describeConfig, type EdgeConfig, edgeEnvironment, loadEdgeConfig } from './config.ts'
 import { EdgeError } from './errors.ts'
 import { createLog } from './log.ts'
@@ -36,6 +37,15 @@ function explain(error: unknown): void {
   for (const detail of error.details) process.stderr.write(`  ${detail}\n`)
 }
 
+/**
+ * Ends this process in the middle of whatever it does. `process.exit` would end the detector's threads inside native
+ * code, which aborts the process and may write its whole memory to the disk.
+ */
+function leaveNow(): void {
+  killFfmpegs()
+  process.kill(process.pid, 'SIGKILL')
+}
+
 async function run(config: EdgeConfig): Promise<void> {
   const log = createLog({ level: config.logLevel, edgeId: config.edgeId })
   const app = new EdgeApp({
@@ -49,17 +59,23 @@ async function run(config: EdgeConfig): Promise<void> {
   })
   let isStopping = false
   const stop = async (exitCode: number) => {
-    if (isStopping) process.exit(exitCode || 130)
+    if (isStopping) return leaveNow()
     isStopping = true
     process.exitCode = exitCode
     const deadline = setTimeout(() => {
       log.error({ deadlineMs: CLOSE_DEADLINE_MS }, 'not everything could be closed in time')
-      process.exit(1)
+      leaveNow()
     }, CLOSE_DEADLINE_MS)
     await app.close()
     clearTimeout(deadline)
     log.info('edge stopped')
   }
+  // A fault that nothing caught, here or in a rejection: said once, in the log, and then no half-dead edge goes on.
+  process.on('uncaughtException', (err) => {
+    log.fatal({ err }, 'a fault ends the edge')
+    if (isStopping) process.exitCode = 1
+    else void stop(1)
+  })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       log.info({ signal }, 'stopping')

@@ -15,6 +15,8 @@ import { Tracker, type TrackerOptions } from './track/tracker.ts'
 
 const REPORT_EVERY_MS = 60_000
 const CLOSE_MS = 3000
+/** No frame is this late: further back, the clock was set. */
+const CLOCK_STEP_MS = 5000
 
 export interface CameraPipelineOptions {
   camera: CameraConfig
@@ -107,8 +109,10 @@ export class CameraPipeline {
     if (camera.rules.length === 0) return
     const detections = await pool.submit(frame)
     if (!detections) return
-    // Workers may finish out of order; a track cannot go back in time.
-    if (capturedAtMs <= this.#lastJudgedAtMs) {
+    // A detector may answer out of order, and a track cannot go back in time; but when this machine's clock was set
+    // back, the tracker begins anew.
+    const behindMs = this.#lastJudgedAtMs - capturedAtMs
+    if (behindMs >= 0 && behindMs < CLOCK_STEP_MS) {
       this.#lateFrames += 1
       return
     }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -100,13 +100,20 @@ function writeConfig(overrides: Record<string, unknown> = {}): string {
 }
 
 function start(...args: string[]): EdgeProcess {
-  const edge = startEdge(args)
+  return startWith({}, ...args)
+}
+
+function startWith(options: Parameters<typeof startEdge>[1], ...args: string[]): EdgeProcess {
+  const edge = startEdge(args, options)
   edges.push(edge)
   return edge
 }
 
-async function running(config: string): Promise<{ edge: EdgeProcess; intakePort: number }> {
-  const edge = start('--config', config)
+async function running(
+  config: string,
+  options?: Parameters<typeof startEdge>[1],
+): Promise<{ edge: EdgeProcess; intakePort: number }> {
+  const edge = startWith(options, '--config', config)
   let intakePort = 0
   await eventually(
     'the edge runs',
@@ -130,6 +137,19 @@ async function device(deviceId: string, intakePort: number): Promise<MqttClient>
   client.on('error', () => undefined)
   clients.push(client)
   return client
+}
+
+/** How many processes have this word among their arguments. */
+function runningWith(word: string): number {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(word)
+    } catch {
+      // It has ended in the meantime.
+      return false
+    }
+  }).length
 }
 
 const ofKind = <T>(kind: string) =>
@@ -257,6 +277,47 @@ describe('a running edge', () => {
     expect(edge.output()).not.toContain(TOKEN)
     expect(edge.output()).not.toContain('river-password')
     await eventually('the hub knows that it is gone', () => hub.statuses.at(-1) === 'offline')
+  })
+
+  it('says in its log what fault has ended it, and says goodbye to the hub', async () => {
+    const fault = "process.on('SIGUSR2', () => { void Promise.reject(new Error('an injected fault')) })"
+    const { edge } = await running(writeConfig(), { nodeArgs: ['--import', `data:text/javascript,${fault}`] })
+    await eventually('online', () => hub.statuses.at(-1) === 'online')
+    edge.child.kill('SIGUSR2')
+    expect(await edge.ended).toBe(1)
+    const last = edge.logged().find(({ level }) => level === 60)
+    expect(last).toMatchObject({ msg: 'a fault ends the edge', err: { message: 'an injected fault' } })
+    await eventually('offline', () => hub.statuses.at(-1) === 'offline')
+  })
+
+  it('leaves in time when its cameras let go slowly, and at once at a second signal, never by an abort', async () => {
+    await realModel('centernet')
+    // An ffmpeg that hangs: it answers what it can do, and then ignores what it is asked.
+    const path = join(folder, 'ffmpeg')
+    const marker = `60.${process.pid}`
+    const real = execFileSync('/bin/sh', ['-c', 'command -v ffmpeg'], { encoding: 'utf8' }).trim()
+    const script = `case "$*" in *rtsp:*) trap '' TERM; exec sleep ${marker};; *) exec ${real} "$@";; esac`
+    writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    const config = writeConfig({
+      cameras: Array.from({ length: 6 }, (_, index) => ({
+        cameraId: `cam-${index}`,
+        name: 'Square',
+        region: '410502003201',
+        sensitivity: 'public',
+        url: `rtsp://127.0.0.1:1/${index}`,
+      })),
+    })
+    const hanging = () => runningWith(marker)
+    for (const signals of [['SIGTERM'], ['SIGTERM', 'SIGINT']] as const) {
+      const { edge } = await running(config, { env: { FFMPEG_PATH: path } })
+      await eventually('every camera has its ffmpeg', () => hanging() === 6)
+      for (const signal of signals) edge.child.kill(signal)
+      const startMs = performance.now()
+      expect(await edge.ended).toBe(signals.length === 1 ? 0 : null)
+      expect(edge.child.signalCode).toBe(signals.length === 1 ? null : 'SIGKILL')
+      expect(performance.now() - startMs).toBeLessThan(signals.length === 1 ? 6000 : 1000)
+      expect(hanging()).toBe(0)
+    }
   })
 
   it('loses and doubles nothing that it has acknowledged to a device when it is killed', async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { AlertRecord, EvidenceRecord, parser } from '@patrolhub/protocol'
 import { decode } from 'jpeg-js'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Detection } from '../src/detect/detection.ts'
 import type { Detector, DetectorStats } from '../src/detect/detector.ts'
 import { DetectorPool } from '../src/detect/detector-pool.ts'
@@ -156,5 +156,24 @@ describe('CameraPipeline', () => {
     await pipeline.close()
     await pipeline.close()
     expect(pipeline.health().state).toBe('offline')
+  })
+
+  it('goes on raising alerts when the clock of this machine is set back', async () => {
+    const gst = await startGstCamera()
+    cleanups.push(() => gst.stop())
+    const person: Detection = { className: 'person', score: 0.9, boxNorm: [0.4, 0.4, 0.5, 0.8] }
+    const sure: Detector = {
+      frameFormat: FORMAT,
+      stats: () => ({ analysed: 0, dropped: 0, failed: 0, inferenceMsP50: 0 }),
+      close: async () => undefined,
+      submit: async () => [person],
+    }
+    const { alerts } = await start(gst.url, sure)
+    await waitFor('an alert', () => alerts.length === 1)
+    const now = Date.now.bind(Date)
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000)
+    cleanups.push(() => clock.mockRestore())
+    await waitFor('the alert of a new track', () => alerts.length === 2)
+    expect(alerts[1]!.record.atMs).toBeLessThan(alerts[0]!.record.atMs)
   })
 })

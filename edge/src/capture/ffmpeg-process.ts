@@ -13,9 +13,7 @@ let isGuarded = false
 function own(child: ChildProcess): void {
   if (!isGuarded) {
     isGuarded = true
-    process.on('exit', () => {
-      for (const each of running) each.kill('SIGKILL')
-    })
+    process.on('exit', killFfmpegs)
   }
   if (child.pid === undefined) return
   running.add(child)
@@ -37,6 +35,11 @@ export async function requireFfmpeg(): Promise<void> {
     `Cameras need ffmpeg, which cannot be run (${problem.message}): ${INSTALL_FFMPEG}.`,
     { cause: problem },
   )
+}
+
+/** For a process that is about to end without an `exit` event. */
+export function killFfmpegs(): void {
+  for (const each of running) each.kill('SIGKILL')
 }
 
 export interface FfmpegEnd {
