@@ -57,6 +57,14 @@ describe('import boundaries', () => {
     expect(wrong).toEqual([])
   })
 
+  it('the FLV codec, which needs the Buffer of Node, does not reach the dashboard', () => {
+    const codec = { entry: '@patrolhub/protocol/flv', file: 'protocol/src/flv.ts' }
+    const users = importsOf('{protocol,server,edge,dashboard}/src').filter(
+      ({ file, target }) => !isTest(file) && (target === codec.entry || target === codec.file),
+    )
+    expect(new Set(users.map(({ file }) => file.split('/')[0]))).toEqual(new Set(['server', 'edge']))
+  })
+
   it.each(['server', 'edge', 'dashboard'])('%s reaches protocol and itself only', (part) => {
     const others = ['server', 'edge', 'dashboard', 'models', 'test', 'scripts'].filter(
       (other) => other !== part,

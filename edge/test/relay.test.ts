@@ -8,9 +8,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { FlvReader, MAX_FLV_TAG_BYTES, readVideoPacket } from '@patrolhub/protocol/flv'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CameraCapture } from '../src/capture/camera-capture.ts'
-import { FlvParser, readVideoPacket } from '../src/capture/flv.ts'
 import { FlvFeed } from '../src/capture/flv-feed.ts'
 import { Relay, type RelayOptions } from '../src/relay/relay.ts'
 import { cameraConfig, FORMAT, readableLog } from './support/camera.ts'
@@ -143,11 +143,12 @@ describe('Relay', () => {
     relay.handle(stop)
     await waitFor('the end', () => publish.state() === 'ended')
     await waitFor('no relay', () => relay.active.length === 0)
-    const pictures = new FlvParser()
+    const pictures = new FlvReader({ maxTagBytes: MAX_FLV_TAG_BYTES })
       .push(publish.bytes())
-      .map(({ kind, payload }) => (kind === 'video' ? readVideoPacket(payload) : undefined))
-      .filter((packet) => packet?.kind === 'frame')
-    expect(pictures[0]).toMatchObject({ isKeyFrame: true })
+      .filter((tag) => tag.kind === 'video')
+      .map((tag) => readVideoPacket(tag).role)
+      .filter((role) => role === 'key-frame' || role === 'frame')
+    expect(pictures[0]).toBe('key-frame')
     expect(await probe(publish.bytes())).toEqual({
       codec_name: 'h264',
       width: 640,

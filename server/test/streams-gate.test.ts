@@ -4,8 +4,8 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { encodeFlvHeader, type FlvTag, readVideoPacket } from '@patrolhub/protocol/flv'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { flvStart, videoRole } from '../src/streams/flv.ts'
 import {
   endEncoder,
   eventually,
@@ -21,6 +21,8 @@ const CUT_WITHIN_MS = 1000
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
+
+const roleOf = (tag: FlvTag) => readVideoPacket(tag).role
 
 /** Bytes in buffers that somebody still holds. */
 function heldBytes(): number {
@@ -80,7 +82,7 @@ describe('a viewing', () => {
     expect(player.response?.headers['cache-control']).toBe('no-store')
     // The header promises what there is: a player that waits for sound would wait for ever.
     expect(player.reader.contains).toEqual({ audio: false, video: true })
-    expect(player.tags.slice(0, 2).map(videoRole)).toEqual(['sequence-header', 'key-frame'])
+    expect(player.tags.slice(0, 2).map(roleOf)).toEqual(['sequence-header', 'key-frame'])
     const times = player.pictures.map((tag) => tag.timestampMs)
     expect(times).toEqual([...times].sort((a, b) => a - b))
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(1000)
@@ -110,7 +112,7 @@ describe('a viewing', () => {
     try {
       const others = await Promise.all([1, 2, 3].map(() => watching(who, grantId, 1)))
       for (const player of others) {
-        expect(player.tags.slice(0, 2).map(videoRole)).toEqual(['sequence-header', 'key-frame'])
+        expect(player.tags.slice(0, 2).map(roleOf)).toEqual(['sequence-header', 'key-frame'])
       }
     } finally {
       warm.thaw()
@@ -286,7 +288,7 @@ describe('a publisher', () => {
   }
 
   it('is not let in unless somebody watches, for another edge, or with a wrong token', async () => {
-    const flv = [flvStart({ audio: false, video: true })]
+    const flv = [encodeFlvHeader({ audio: false, video: true })]
     const open = { end: false }
     expect(await post('idle', flv, open)).toEqual({ status: 409, code: 'HUB_STREAM_NOT_WANTED' })
     await wanted('idle')
@@ -302,7 +304,7 @@ describe('a publisher', () => {
 
   it('that sends anything but FLV is refused with a clear error and counted; the camera stays wanted', async () => {
     await wanted('idle')
-    const start = flvStart({ audio: false, video: true })
+    const start = encodeFlvHeader({ audio: false, video: true })
     const empty = Buffer.from([9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11])
     const huge = Buffer.from([9, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0])
     const cases = [[randomBytes(5000)], [Buffer.from('GET / HTTP/1.1\r\n\r\n')], [start, randomBytes(5000)]]
@@ -323,7 +325,7 @@ describe('a publisher', () => {
   it('whose script data would kill the media server harms nobody', async () => {
     await wanted('idle')
     const list = Buffer.from([18, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 1, 0xff, 0, 0, 0, 17])
-    expect(await post('idle', [flvStart({ audio: false, video: true }), list])).toEqual({
+    expect(await post('idle', [encodeFlvHeader({ audio: false, video: true }), list])).toEqual({
       status: 204,
       code: '',
     })
@@ -333,7 +335,7 @@ describe('a publisher', () => {
   it('over a stream that is being published is refused, and the stream goes on', async () => {
     const who = await hub.viewer()
     const player = await watching(who, (await hub.grant(who, 'cam')).grantId)
-    const second = await post('cam', [flvStart({ audio: false, video: true })], { end: false })
+    const second = await post('cam', [encodeFlvHeader({ audio: false, video: true })], { end: false })
     expect(second).toEqual({ status: 409, code: 'HUB_STREAM_BUSY' })
     const pictures = player.pictures.length
     await eventually(() => player.pictures.length > pictures + 10)
@@ -344,7 +346,7 @@ describe('a publisher', () => {
     const { port } = new URL(hub.url)
     const dead = connect(Number(port), '127.0.0.1')
     const head = `POST /media/publish/direct HTTP/1.1\r\nhost: x\r\nauthorization: ${edge.authorization}\r\n`
-    const start = flvStart({ audio: false, video: true })
+    const start = encodeFlvHeader({ audio: false, video: true })
     dead.write(`${head}transfer-encoding: chunked\r\n\r\n${start.length.toString(16)}\r\n`)
     dead.write(Buffer.concat([start, Buffer.from('\r\n')]))
     await eventually(() => hub.streams.stats().camerasPublished === 1)
@@ -380,7 +382,7 @@ describe('a publisher', () => {
     const before = player.pictures.length
     const second = publishByFfmpeg(hub, edge, 'direct', { size: '320x180', seconds: 2 })
     await eventually(() => player.pictures.length > before + 40, 15_000)
-    expect(player.tags.filter((tag) => videoRole(tag) === 'sequence-header')).toHaveLength(2)
+    expect(player.tags.filter((tag) => roleOf(tag) === 'sequence-header')).toHaveLength(2)
     const times = player.pictures.map((tag) => tag.timestampMs)
     const steps = times.slice(1).map((time, index) => time - times[index]!)
     expect(Math.max(...steps)).toBeLessThan(200)
@@ -465,7 +467,7 @@ describe('a player that does not read', () => {
       const times = player.pictures.map((tag) => tag.timestampMs)
       const gap = times.findIndex((time, index) => index > 0 && time - times[index - 1]! > 200)
       expect(gap).toBeGreaterThan(0)
-      expect(videoRole(player.pictures[gap]!)).toBe('key-frame')
+      expect(roleOf(player.pictures[gap]!)).toBe('key-frame')
       player.leave()
     } finally {
       await fat.close()

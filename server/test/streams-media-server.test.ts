@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { type ClientRequest, request } from 'node:http'
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { encodeFlvHeader } from '@patrolhub/protocol/flv'
 import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
-import { flvStart } from '../src/streams/flv.ts'
 import { type MediaAddress, MediaServer } from '../src/streams/media-server.ts'
 import { eventually } from './support/streams.ts'
 
@@ -81,7 +81,7 @@ describe('the media server', () => {
     const before = server.newAddress()
     // A script tag with a list of one value of no known type: why the gate keeps script tags out of it.
     const script = Buffer.from([18, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 1, 0xff, 0, 0, 0, 17])
-    published(before, Buffer.concat([flvStart({ audio: false, video: true }), script]))
+    published(before, Buffer.concat([encodeFlvHeader({ audio: false, video: true }), script]))
     await eventually(() => server.restarts === 1)
     await eventually(() => {
       try {

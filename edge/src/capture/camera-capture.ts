@@ -15,7 +15,6 @@ import type { Container } from './capture-command.ts'
 import { CaptureRun, type CaptureRunEnd } from './capture-run.ts'
 import type { CompressedClip } from './compressed.ts'
 import { redact } from './diagnosis.ts'
-import { FlvParser } from './flv.ts'
 import { FlvFeed } from './flv-feed.ts'
 import type { Frame, FrameFormat } from './frame.ts'
 import type { RawFrame } from './frame-assembler.ts'
@@ -164,7 +163,6 @@ export class CameraCapture {
     this.#startedAtMs = performance.now()
     this.#lastDataAtMs = this.#startedAtMs
     this.#lastFrameMonotonicMs = this.#startedAtMs
-    const parser = new FlvParser()
     const run = new CaptureRun({
       url: this.camera.url,
       analysisFps: this.camera.analysisFps,
@@ -174,7 +172,7 @@ export class CameraCapture {
       skipsFirstGroup: this.#skipsFirstGroup,
       ioTimeoutMs: this.#timings.stallMs,
       onFrame: (frame) => this.#takeFrame(frame),
-      onCompressed: (chunk, arrivedAtMs) => this.#takeCompressed(parser, chunk, arrivedAtMs),
+      onCompressed: (chunk, arrivedAtMs) => this.#takeCompressed(chunk, arrivedAtMs),
     })
     this.#run = run
     const watch = setInterval(() => this.#watch(run), WATCH_EVERY_MS)
@@ -212,16 +210,10 @@ export class CameraCapture {
     return true
   }
 
-  #takeCompressed(parser: FlvParser, chunk: Buffer, arrivedAtMs: number): void {
+  #takeCompressed(chunk: Buffer, arrivedAtMs: number): void {
     this.#lastDataAtMs = performance.now()
-    if (this.#container === 'mpegts') {
-      for (const ptsMs of this.#ts.push(chunk)) this.#clock.record(ptsMs, arrivedAtMs)
-      return
-    }
-    for (const tag of parser.push(chunk)) {
-      const ptsMs = this.flv.push(tag)
-      if (ptsMs !== undefined) this.#clock.record(ptsMs, arrivedAtMs)
-    }
+    const feed = this.#container === 'mpegts' ? this.#ts : this.flv
+    for (const ptsMs of feed.push(chunk)) this.#clock.record(ptsMs, arrivedAtMs)
   }
 
   #takeFrame(raw: RawFrame): void {

@@ -1,36 +1,45 @@
 import { PassThrough, Writable } from 'node:stream'
+import {
+  encodeFlvHeader,
+  encodeFlvTag,
+  FlvReader,
+  type FlvTag,
+  MAX_FLV_TAG_BYTES,
+  readVideoPacket,
+} from '@patrolhub/protocol/flv'
 import { describe, expect, it } from 'vitest'
-import { encodeFlvTag, FlvParser, type FlvTag, readVideoPacket } from './flv.ts'
 import { FlvFeed } from './flv-feed.ts'
 
-const metadata = encodeFlvTag('script', 0, Buffer.from('about'))
-const sequenceHeader = encodeFlvTag('video', 0, Buffer.from([0x17, 0, 0, 0, 0, 1, 2, 3]))
+const header = encodeFlvHeader({ audio: false, video: true })
+const metadata = encodeFlvTag('script', 0, Buffer.from('about')).bytes
+const sequenceHeader = encodeFlvTag('video', 0, Buffer.from([0x17, 0, 0, 0, 0, 1, 2, 3])).bytes
 
-function picture(timestampMs: number, isKeyFrame = false, compositionMs = 0, size = 20): FlvTag {
+function picture(timestampMs: number, isKeyFrame = false, compositionMs = 0, size = 20): Buffer {
   const payload = Buffer.alloc(size, timestampMs & 0xff)
   payload[0] = isKeyFrame ? 0x17 : 0x27
   payload[1] = 1
   payload.writeIntBE(compositionMs, 2, 3)
-  return encodeFlvTag('video', timestampMs, payload)
+  return encodeFlvTag('video', timestampMs, payload).bytes
 }
 
-function feedWith(...tags: FlvTag[]): FlvFeed {
+function feedWith(...tags: Buffer[]): FlvFeed {
   const feed = new FlvFeed({ maxSinkBytes: 200 })
-  for (const tag of [metadata, sequenceHeader, ...tags]) feed.push(tag)
+  feed.push(Buffer.concat([header, metadata, sequenceHeader, ...tags]))
   return feed
+}
+
+function letterOf(tag: FlvTag): string {
+  if (tag.kind === 'script') return 'm'
+  return { 'sequence-header': 'h', 'key-frame': 'k', frame: 'p', other: '?' }[readVideoPacket(tag).role]
 }
 
 /** A sink and what has reached it: `k120` key frame, `p160` picture, `h` sequence header, `m` metadata. */
 function collect(): { sink: PassThrough; seen: () => string[] } {
   const sink = new PassThrough()
-  const parser = new FlvParser()
+  const reader = new FlvReader({ maxTagBytes: MAX_FLV_TAG_BYTES })
   const seen: string[] = []
   sink.on('data', (chunk: Buffer) => {
-    for (const tag of parser.push(chunk)) {
-      const packet = tag.kind === 'video' ? readVideoPacket(tag.payload) : undefined
-      if (packet?.kind === 'frame') seen.push(`${packet.isKeyFrame ? 'k' : 'p'}${tag.timestampMs}`)
-      else seen.push(`${tag.kind === 'script' ? 'm' : 'h'}${tag.timestampMs}`)
-    }
+    for (const tag of reader.push(chunk)) seen.push(`${letterOf(tag)}${tag.timestampMs}`)
   })
   return { sink, seen: () => seen }
 }
@@ -38,6 +47,28 @@ function collect(): { sink: PassThrough; seen: () => string[] } {
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('FlvFeed', () => {
+  it('gives the times at which pictures are shown, across the wrap of the clock, wherever the bytes are cut', () => {
+    const feed = new FlvFeed()
+    const stream = [header, metadata, sequenceHeader, picture(2 ** 31 - 40, true), picture(0, false, 80)]
+    const times = [...Buffer.concat([...stream, picture(40, false, -40)])].flatMap((byte) =>
+      feed.push(Buffer.from([byte])),
+    )
+    expect(times.map((ms) => ms - times[0]!)).toEqual([0, 120, 40])
+  })
+
+  it('says where a stream is no FLV, and reads the next one after a reset', () => {
+    const feed = feedWith(picture(0, true))
+    const at = header.length + metadata.length + sequenceHeader.length + picture(0, true).length
+    const malformed = expect.objectContaining({
+      code: 'EDGE_FLV_MALFORMED',
+      message: expect.stringContaining(`a tag of type 238; expected audio, video or script (at byte ${at})`),
+    })
+    expect(() => feed.push(Buffer.alloc(20, 0xee))).toThrow(malformed)
+    expect(() => feed.push(picture(40))).toThrow(malformed)
+    feed.reset('connected anew')
+    expect(feed.push(Buffer.concat([header, sequenceHeader, picture(0, true)]))).toEqual([0])
+  })
+
   it('gives a new sink headers at the time of the key frame, the group so far, then live tags', async () => {
     const feed = feedWith(picture(80), picture(120, true), picture(160))
     const { sink, seen } = collect()
@@ -104,7 +135,7 @@ describe('FlvFeed', () => {
     const { sink, seen } = collect()
     feed.subscribe(sink, (why) => ends.push(why))
     feed.reset('the camera is gone')
-    feed.push(picture(40, true))
+    feed.push(Buffer.concat([header, picture(40, true)]))
     await settled()
     expect(ends).toEqual(['the camera is gone'])
     expect(feed.subscribers).toBe(0)
@@ -146,7 +177,7 @@ describe('FlvFeed', () => {
 
   it('holds no more than its bound and forgets a group that alone passes it', () => {
     const feed = new FlvFeed({ maxCacheBytes: 1000 })
-    for (const tag of [sequenceHeader, picture(0, true, 0, 300), picture(40, false, 0, 300)]) feed.push(tag)
+    feed.push(Buffer.concat([header, sequenceHeader, picture(0, true, 0, 300), picture(40, false, 0, 300)]))
     expect(feed.clipUpTo(40)).toBeDefined()
     feed.push(picture(80, true, 0, 500))
     expect(feed.clipUpTo(40)).toBeUndefined()

@@ -5,9 +5,21 @@
  * camera's stream ends, so does every subscription: a new stream has new headers and begins at time zero.
  */
 import type { Writable } from 'node:stream'
+import {
+  encodeFlvHeader,
+  encodeFlvTag,
+  FlvError,
+  FlvReader,
+  type FlvTag,
+  MAX_FLV_TAG_BYTES,
+  payloadOf,
+  readTimestamp,
+  readVideoPacket,
+} from '@patrolhub/protocol/flv'
+import { EdgeError } from '../errors.ts'
 import type { CompressedClip } from './compressed.ts'
-import { encodeFlvHeader, encodeFlvTag, type FlvTag, readVideoPacket, Unwrapper } from './flv.ts'
 import { PictureCache } from './picture-cache.ts'
+import { Unwrapper } from './unwrapper.ts'
 
 const DEFAULT_SINK_BYTES = 2 * 1024 * 1024
 
@@ -30,10 +42,15 @@ export interface FlvFeedOptions {
   maxCacheBytes?: number
 }
 
+function newReader(): FlvReader {
+  return new FlvReader({ maxTagBytes: MAX_FLV_TAG_BYTES })
+}
+
 export class FlvFeed {
   readonly #maxSinkBytes: number
   readonly #cache: PictureCache
   readonly #subscribers = new Set<Subscriber>()
+  #reader = newReader()
   #time = new Unwrapper(2 ** 31)
   #metadata: FlvTag | undefined
   #sequenceHeader: FlvTag | undefined
@@ -86,27 +103,16 @@ export class FlvFeed {
   }
 
   /**
-   * Takes the next tag of the stream. Gives the presentation time of a picture, ms on a clock that does not wrap, or
-   * `undefined` for a tag that is no picture.
+   * Takes the next bytes of the stream, cut anywhere. Gives the presentation times of the pictures that they complete,
+   * in decoding order, ms on a clock that does not wrap. Throws EDGE_FLV_MALFORMED; then only `reset` helps.
    */
-  push(tag: FlvTag): number | undefined {
-    if (tag.kind === 'script') {
-      this.#metadata = tag
-      return undefined
+  push(chunk: Buffer): number[] {
+    const times: number[] = []
+    for (const tag of this.#read(chunk)) {
+      const ptsMs = this.#take(tag)
+      if (ptsMs !== undefined) times.push(ptsMs)
     }
-    if (tag.kind !== 'video') return undefined
-    const packet = readVideoPacket(tag.payload)
-    if (!packet || packet.kind === 'end') return undefined
-    if (packet.kind === 'sequence-header') {
-      this.#sequenceHeader = tag
-      for (const subscriber of this.#subscribers)
-        if (subscriber.phase === 'live') subscriber.sink.write(tag.bytes)
-      return undefined
-    }
-    const ptsMs = this.#time.next(tag.timestampMs & 0x7fffffff) + packet.compositionMs
-    this.#cache.push({ ptsMs, isKeyFrame: packet.isKeyFrame, bytes: tag.bytes })
-    for (const subscriber of this.#subscribers) this.#deliver(subscriber, tag, packet.isKeyFrame)
-    return ptsMs
+    return times
   }
 
   /** What is needed to decode the picture shown at `ptsMs`; `undefined` when it is not held any more. */
@@ -123,6 +129,7 @@ export class FlvFeed {
   /** Forgets the stream and ends every subscription. */
   reset(why: string): void {
     this.#cache.clear()
+    this.#reader = newReader()
     this.#metadata = undefined
     this.#sequenceHeader = undefined
     this.#time = new Unwrapper(2 ** 31)
@@ -135,13 +142,43 @@ export class FlvFeed {
     this.#unavailable = why
   }
 
+  #read(chunk: Buffer): FlvTag[] {
+    try {
+      return this.#reader.push(chunk)
+    } catch (error) {
+      if (!(error instanceof FlvError)) throw error
+      throw new EdgeError('EDGE_FLV_MALFORMED', `the compressed stream is not FLV: ${error.message}`, {
+        cause: error,
+      })
+    }
+  }
+
+  /** The presentation time of a picture; `undefined` for a tag that is no picture. */
+  #take(tag: FlvTag): number | undefined {
+    if (tag.kind === 'script') this.#metadata = tag
+    if (tag.kind !== 'video') return undefined
+    const packet = readVideoPacket(tag)
+    if (packet.role === 'other') return undefined
+    if (packet.role === 'sequence-header') {
+      this.#sequenceHeader = tag
+      for (const subscriber of this.#subscribers)
+        if (subscriber.phase === 'live') subscriber.sink.write(tag.bytes)
+      return undefined
+    }
+    const isKeyFrame = packet.role === 'key-frame'
+    const ptsMs = this.#time.next(tag.timestampMs & 0x7fffffff) + packet.compositionMs
+    this.#cache.push({ ptsMs, isKeyFrame, bytes: tag.bytes })
+    for (const subscriber of this.#subscribers) this.#deliver(subscriber, tag, isKeyFrame)
+    return ptsMs
+  }
+
   #headers(timestampMs: number): Buffer[] {
     const tags = [this.#metadata, this.#sequenceHeader].filter((tag) => tag !== undefined)
     return [
-      encodeFlvHeader(),
-      ...tags.map(({ kind, payload }) => {
+      encodeFlvHeader({ audio: false, video: true }),
+      ...tags.map((tag) => {
         // Metadata at any other time than 0 is taken for subtitles by ffmpeg.
-        return encodeFlvTag(kind, kind === 'script' ? 0 : timestampMs, payload).bytes
+        return encodeFlvTag(tag.kind, tag.kind === 'script' ? 0 : timestampMs, payloadOf(tag)).bytes
       }),
     ]
   }
@@ -149,9 +186,7 @@ export class FlvFeed {
   /** The sequence header carries the time of the first picture, so that a player sees no jump from zero. */
   #begin(subscriber: Subscriber): void {
     const units = this.#cache.current
-    const first = units[0]!.bytes
-    const startMs = first.readUIntBE(4, 3) | (first[7]! << 24)
-    for (const bytes of this.#headers(startMs)) subscriber.sink.write(bytes)
+    for (const bytes of this.#headers(readTimestamp(units[0]!.bytes))) subscriber.sink.write(bytes)
     for (const unit of units) subscriber.sink.write(unit.bytes)
     subscriber.phase = 'live'
   }

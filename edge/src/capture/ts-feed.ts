@@ -5,8 +5,8 @@
  */
 import { EdgeError } from '../errors.ts'
 import type { CompressedClip } from './compressed.ts'
-import { Unwrapper } from './flv.ts'
 import { PictureCache } from './picture-cache.ts'
+import { Unwrapper } from './unwrapper.ts'
 
 const PACKET_BYTES = 188
 const PAT_PID = 0

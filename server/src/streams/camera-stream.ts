@@ -4,9 +4,9 @@
  */
 import type { Readable } from 'node:stream'
 import type { RelayCommand } from '@patrolhub/protocol'
+import { type FlvTag, isAudioSequenceHeader, readVideoPacket, setTimestamp } from '@patrolhub/protocol/flv'
 import type { Logger } from 'pino'
 import { HubError } from '../errors.ts'
-import { type FlvTag, isAudioSequenceHeader, setTimestamp, videoRole } from './flv.ts'
 import type { StreamLimits } from './limits.ts'
 import type { MediaServer } from './media-server.ts'
 import { PictureCache } from './picture-cache.ts'
@@ -155,7 +155,7 @@ export class CameraStream {
 
   #take(tag: FlvTag): void {
     this.#lastTagMs = performance.now()
-    const role = tag.kind === 'video' ? videoRole(tag) : 'other'
+    const role = tag.kind === 'video' ? readVideoPacket(tag).role : 'other'
     if (role === 'sequence-header' || (tag.kind === 'audio' && isAudioSequenceHeader(tag))) {
       setTimestamp(tag, this.#timeline.currentMs)
       this.#cache.keepHeader(tag)

@@ -1,5 +1,7 @@
 /** Bounds in memory and time of the gate. Tests tighten them; nothing in the field has needed to. */
 
+import { MAX_FLV_TAG_BYTES } from '@patrolhub/protocol/flv'
+
 export interface StreamLimits {
   /** Players open at once in the whole hub, and of one user. More are refused. */
   maxPlayers: number
@@ -38,7 +40,7 @@ export const STREAM_LIMITS: StreamLimits = {
   maxPlayersPerUser: 32,
   maxWaitingBytes: MEBIBYTE,
   slowPlayerMs: 8000,
-  maxTagBytes: 8 * MEBIBYTE,
+  maxTagBytes: MAX_FLV_TAG_BYTES,
   maxCacheBytes: 8 * MEBIBYTE,
   startMs: 12_000,
   lostMs: 30_000,

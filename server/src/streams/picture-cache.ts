@@ -2,7 +2,7 @@
  * What a new player needs to show a picture at once: how to decode, and everything since the newest key frame. Bounded:
  * a group of pictures that grows too large is forgotten up to its next key frame, for which a new player then waits.
  */
-import { type FlvTag, setTimestamp } from './flv.ts'
+import { type FlvTag, setTimestamp } from '@patrolhub/protocol/flv'
 
 export class PictureCache {
   readonly #maxBytes: number

@@ -3,7 +3,7 @@
  * too many bytes unsent gets nothing until it has caught up and a key frame comes; if that takes too long it is given
  * up. So what the hub holds for a player is bounded by `maxWaitingBytes` and one tag (or the first group of pictures).
  */
-import { flvStart } from './flv.ts'
+import { encodeFlvHeader, type FlvContents } from '@patrolhub/protocol/flv'
 import type { StreamLimits } from './limits.ts'
 import type { PictureCache } from './picture-cache.ts'
 import type { WhyClosed } from './streams.ts'
@@ -57,9 +57,9 @@ export class Player {
   }
 
   /** Starts it if a picture is there to start with. */
-  beginFrom(cache: PictureCache, contains: { audio: boolean; video: boolean }): void {
+  beginFrom(cache: PictureCache, contains: FlvContents): void {
     if (this.#phase !== 'waiting' || !cache.isReady) return
-    const pieces = [flvStart(contains), ...cache.beginning()]
+    const pieces = [encodeFlvHeader(contains), ...cache.beginning()]
     this.#allowanceBytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
     this.#options.sink.begin()
     this.#enter('live')

@@ -5,8 +5,8 @@
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
+import { encodeFlvHeader, type FlvContents, FlvError, FlvReader, type FlvTag } from '@patrolhub/protocol/flv'
 import { HubError } from '../errors.ts'
-import { FlvError, FlvReader, type FlvTag, flvStart } from './flv.ts'
 import type { MediaAddress } from './media-server.ts'
 
 /** What the media server still has when the edge is done takes this long at most to come out. */
@@ -18,7 +18,7 @@ export interface PublicationOptions {
   newAddress(): MediaAddress
   maxTagBytes: number
   /** Once, before the first tag. */
-  onBegin(contains: { audio: boolean; video: boolean }): void
+  onBegin(contains: FlvContents): void
   onTag(tag: FlvTag): void
 }
 
@@ -104,7 +104,7 @@ export class Publication {
     into.once('drain', () => source.resume())
   }
 
-  #open(contains: { audio: boolean; video: boolean }): void {
+  #open(contains: FlvContents): void {
     const { newAddress, onBegin } = this.#options
     const address = newAddress()
     onBegin(contains)
@@ -112,7 +112,7 @@ export class Publication {
     this.#outOf.end()
     // Whatever the media server answers to a publish, and it answers 200 to a refusal, it means the end.
     this.#into = this.#call(address, 'POST', () => this.#mediaEnded('closed the publish'))
-    this.#into.write(flvStart(contains))
+    this.#into.write(encodeFlvHeader(contains))
   }
 
   #call(address: MediaAddress, method: string, onAnswer: (answer: IncomingMessage) => void): ClientRequest {

@@ -12,6 +12,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Grant, HubToClient, RelayCommand, Role, Sensitivity } from '@patrolhub/protocol'
+import {
+  encodeFlvHeader,
+  FlvReader,
+  type FlvTag,
+  isAudioSequenceHeader,
+  readVideoPacket,
+} from '@patrolhub/protocol/flv'
 import { pino } from 'pino'
 import { io, type Socket } from 'socket.io-client'
 import { accessFeature } from '../../src/access/access-feature.ts'
@@ -22,7 +29,6 @@ import { loadConfig } from '../../src/config.ts'
 import { createHttpServer } from '../../src/http.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { pushFeature } from '../../src/push/push-feature.ts'
-import { FlvReader, type FlvTag, flvStart, isAudioSequenceHeader, videoRole } from '../../src/streams/flv.ts'
 import type { StreamLimits } from '../../src/streams/limits.ts'
 import { PictureCache } from '../../src/streams/picture-cache.ts'
 import { streamsFeature } from '../../src/streams/streams-feature.ts'
@@ -249,7 +255,7 @@ export class TestPlayer {
   }
 
   get pictures(): FlvTag[] {
-    return this.tags.filter((tag) => tag.kind === 'video' && videoRole(tag) !== 'sequence-header')
+    return this.tags.filter((tag) => tag.kind === 'video' && readVideoPacket(tag).role !== 'sequence-header')
   }
 
   /** Forgets pictures from now on, so that only the hub's memory grows. */
@@ -390,13 +396,13 @@ export class WarmEdge {
       gone()
       post.destroy()
     })
-    post.write(flvStart({ audio: false, video: true }))
+    post.write(encodeFlvHeader({ audio: false, video: true }))
     if (this.#cache.isReady) for (const piece of this.#cache.beginning()) post.write(piece)
   }
 
   #take(tag: FlvTag): void {
     if (tag.kind === 'script') return
-    const role = tag.kind === 'video' ? videoRole(tag) : 'other'
+    const role = tag.kind === 'video' ? readVideoPacket(tag).role : 'other'
     if (role === 'sequence-header' || (tag.kind === 'audio' && isAudioSequenceHeader(tag))) {
       this.#cache.keepHeader(tag)
       return
