@@ -101,20 +101,50 @@ describe('a socket', () => {
     expect(hub.push.stats().slowClientsCut - slowClientsCut).toBe(1)
   })
 
-  it('that never asks for what waits for it is cut too (long polling)', async () => {
+  /** A client of long polling that has not asked for anything yet; answers what asks once. */
+  async function poller(): Promise<() => Promise<string>> {
     const engineer = await hub.person('engineer', '410502')
-    const { slowClientsCut, connected } = hub.push.stats()
+    const { connected } = hub.push.stats()
     const opened = await (await handshake({ cookie: engineer.cookie })).text()
     const { sid } = JSON.parse(opened.slice(1)) as { sid: string }
-    await fetch(`${hub.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, {
-      method: 'POST',
-      headers: { cookie: engineer.cookie, 'content-type': 'text/plain' },
-      body: '40',
-    })
+    const url = `${hub.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`
+    const headers = { cookie: engineer.cookie, 'content-type': 'text/plain' }
+    await fetch(url, { method: 'POST', headers, body: '40' })
     await eventually(() => hub.push.stats().connected === connected + 1)
+    return async () => (await fetch(url, { headers })).text()
+  }
+
+  it('that never asks for what waits for it is cut too (long polling)', async () => {
+    const { slowClientsCut, connected } = hub.push.stats()
+    await poller()
     for (let count = 0; count < 12; count++) sendEdge('x'.repeat(100_000))
     await eventually(() => hub.push.stats().slowClientsCut === slowClientsCut + 1)
     await eventually(() => hub.push.stats().connected === connected)
+  })
+
+  it('that is behind after much came at once has time to catch up', async () => {
+    const { slowClientsCut } = hub.push.stats()
+    const poll = await poller()
+    for (let count = 0; count < 15; count++) sendEdge(`${count}`.padEnd(100_000, 'x'))
+    await once(AbortSignal.timeout(300), 'abort')
+    const got = await poll()
+    expect(got.split('"edge"').length - 1).toBe(15)
+    expect(hub.push.stats().slowClientsCut).toBe(slowClientsCut)
+  })
+
+  it('is refused to a user who has very many', async () => {
+    const engineer = await hub.person('engineer', '410502')
+    const sockets: Awaited<ReturnType<typeof hub.listen>>[] = []
+    for (let count = 0; count < 40; count++) sockets.push(await hub.listen(engineer))
+    await expect(hub.listen(engineer)).rejects.toThrow('HUB_TOO_MANY_REQUESTS')
+    await hub.listen(await hub.person('engineer', '410502'))
+    sockets[0]!.socket.disconnect()
+    await eventually(async () =>
+      hub.listen(engineer).then(
+        () => true,
+        () => false,
+      ),
+    )
   })
 
   it('cannot say anything: what it sends is ignored', async () => {

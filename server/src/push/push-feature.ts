@@ -1,12 +1,13 @@
 /**
  * socket.io on the hub's HTTP server. A client is who its session cookie says; it joins rooms once, at the handshake:
  * one a kind of event that its role may watch, of its own scope; those of its teams; its user's. It says nothing: what
- * it sends is ignored. A client that does not read is cut when the hub holds too much for it; it comes back by itself
- * and fetches the lists again.
+ * it sends is ignored. A client that does not read is cut when the hub holds too much for it, at once or for too long; it
+ * comes back by itself and fetches the lists again.
  */
 import type { ClientToHub, HubToClient } from '@patrolhub/protocol'
 import { type DefaultEventsMap, Server, type Socket } from 'socket.io'
 import type { SessionEnd, SignedIn } from '../access/access.ts'
+import type { HubErrorCode } from '../errors.ts'
 import { isSameOrigin } from './origin.ts'
 import { bufferedBytes, cutTransport } from './outgoing.ts'
 import type { PushEvent, PushTarget } from './push.ts'
@@ -14,15 +15,22 @@ import type { PushDeps, PushSockets, PushStats } from './push-sockets.ts'
 import { roomOfSession, roomOfUser, roomsOfPrincipal, roomsOfTarget } from './rooms.ts'
 
 /** More than this waiting for one socket, in bytes, and it is cut. */
-const MAX_WAITING_BYTES = 1024 * 1024
+const MAX_WAITING_BYTES = 4 * 1024 * 1024
+/** More than this waiting for longer than that, and it is cut: what an edge had kept while it was away comes at once. */
+const MAX_BEHIND_BYTES = 1024 * 1024
+const MAX_BEHIND_MS = 2000
 /** Buffers are looked at this long after something was sent: once for all that was sent meanwhile. */
 const LOOK_AFTER_MS = 20
+/** Sockets of one user, over all their sessions; more are refused. */
+const MAX_SOCKETS_PER_USER = 40
 /** A client that was told that its session has ended has this long to take it in. */
 const FAREWELL_MS = 2000
 
 interface SocketData {
   signedIn: SignedIn
   expiry: NodeJS.Timeout
+  /** Since when more than MAX_BEHIND_BYTES wait for it; monotonic. */
+  behindSinceMs?: number | undefined
 }
 type HubSocket = Socket<ClientToHub, HubToClient, DefaultEventsMap, SocketData>
 type HubServer = Server<ClientToHub, HubToClient, DefaultEventsMap, SocketData>
@@ -44,9 +52,9 @@ export function pushFeature(deps: PushDeps): PushSockets {
 
   io.use((socket, next) => {
     signIn(socket).then(
-      (isSignedIn) => {
-        if (!isSignedIn) stats.refused++
-        next(isSignedIn ? undefined : new Error('HUB_NOT_SIGNED_IN'))
+      (refusal) => {
+        if (refusal) stats.refused++
+        next(refusal && new Error(refusal))
       },
       (error) => {
         log.error({ err: error }, 'a socket could not be signed in')
@@ -55,11 +63,14 @@ export function pushFeature(deps: PushDeps): PushSockets {
     )
   })
 
-  async function signIn(socket: HubSocket): Promise<boolean> {
+  /** Answers why the socket is not taken, if it is not. */
+  async function signIn(socket: HubSocket): Promise<HubErrorCode | undefined> {
     const signedIn = await deps.access.authenticate(socket.request.headers.cookie)
-    if (!signedIn || signedIn.principal.mustChangePassword) return false
+    if (!signedIn || signedIn.principal.mustChangePassword) return 'HUB_NOT_SIGNED_IN'
+    const others = io.of('/').adapter.rooms.get(roomOfUser(signedIn.principal.userId))
+    if (others && others.size >= MAX_SOCKETS_PER_USER) return 'HUB_TOO_MANY_REQUESTS'
     socket.data.signedIn = signedIn
-    return true
+    return undefined
   }
 
   io.on('connection', (socket) => {
@@ -109,9 +120,18 @@ export function pushFeature(deps: PushDeps): PushSockets {
   let look: NodeJS.Timeout | undefined
   function cutSlowClients(): void {
     look = undefined
+    const nowMs = performance.now()
     for (const socket of io.of('/').sockets.values()) {
       const waitingBytes = bufferedBytes(socket.conn)
-      if (waitingBytes <= MAX_WAITING_BYTES) continue
+      if (waitingBytes <= MAX_BEHIND_BYTES) {
+        socket.data.behindSinceMs = undefined
+        continue
+      }
+      socket.data.behindSinceMs ??= nowMs
+      if (waitingBytes <= MAX_WAITING_BYTES && nowMs - socket.data.behindSinceMs < MAX_BEHIND_MS) {
+        look ??= setTimeout(cutSlowClients, LOOK_AFTER_MS)
+        continue
+      }
       stats.slowClientsCut++
       const { username } = socket.data.signedIn.principal
       log.warn({ username, waitingBytes }, 'a client that does not read was cut')

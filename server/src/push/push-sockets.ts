@@ -18,7 +18,7 @@ export interface PushStats {
   sent: number
   /** Sockets cut because they did not read what they were sent. */
   slowClientsCut: number
-  /** Handshakes refused: no session, one-time password, or a foreign origin. */
+  /** Handshakes refused: no session, one-time password, a foreign origin, or too many of one user. */
   refused: number
 }
 
