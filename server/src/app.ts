@@ -137,11 +137,21 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     'Screens cut because they did not read.',
     () => push.stats().slowClientsCut,
   )
+  observe(metrics, 'push_sent', 'Events sent, each counted once.', () => push.stats().sent)
+  observe(metrics, 'push_refused', 'Screens refused: not signed in, foreign origin, too many.', () => {
+    return push.stats().refused
+  })
   observe(metrics, 'viewings', 'Players open now.', () => streams.stats().viewings)
   observe(metrics, 'cameras_wanted', 'Cameras asked for now.', () => streams.stats().camerasWanted)
   observe(metrics, 'cameras_published', 'Cameras published now.', () => streams.stats().camerasPublished)
   observe(metrics, 'evidence_stored', 'Pieces of evidence stored.', () => evidence.stats().stored)
   observe(metrics, 'evidence_refused', 'Uploads of evidence refused.', () => evidence.stats().refused)
+  observe(
+    metrics,
+    'evidence_damaged',
+    'Times that evidence was found damaged.',
+    () => evidence.stats().damaged,
+  )
 
   const app = await createHttpServer(
     {

@@ -104,7 +104,9 @@ describe('the HTTP server', () => {
     expect(figures.status).toBe(200)
     const text = await figures.text()
     expect(text).toContain('patrolhub_ingest_records_total')
-    expect(text).toContain('patrolhub_viewings 0')
+    for (const name of ['viewings', 'push_sent', 'push_refused', 'evidence_damaged']) {
+      expect(text).toContain(`patrolhub_${name} 0`)
+    }
     expect(text).toMatch(/patrolhub_http_seconds_count\{method="GET",route="\/healthz",status="200"\} 1/)
     const openapi = (await (await get('/api/openapi.json')).json()) as { paths: object }
     expect(Object.keys(openapi.paths)).toContain('/api/incidents/{incidentId}')
