@@ -118,7 +118,9 @@ export async function prepareFootage(
     } finally {
       rmSync(temporary, { force: true })
     }
-    writeFileSync(description, JSON.stringify({ fps }))
+    // Last and at once: who sees it finds both files whole.
+    writeFileSync(temporary, JSON.stringify({ fps }))
+    renameSync(temporary, description)
   }
   const { fps } = JSON.parse(readFileSync(description, 'utf8')) as { fps: number }
   return { ...footage, clip: parseAnnexB(readFileSync(converted)), fps }
