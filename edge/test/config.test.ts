@@ -87,6 +87,21 @@ sensors: [{ sensorId: c, region: "410502", name: s, unit: m, quantity: Level }]
     expect(problems.join(), 'a secret is never shown').not.toContain('"short"')
   })
 
+  it('shows no secret that stands at a wrong place', () => {
+    const problems = problemsIn(`
+edgeId: e
+region: "410502"
+hub: [secret-1]
+intake: { devices: { deviceId: d, password: secret-2 } }
+cameras:
+  - { cameraId: c, name: x, region: "410502", sensitivity: public, url: "http://admin:secret-3@10.0.0.7/one" }
+  - rtsp://admin:secret-4-is-so-long-that-the-address-is-cut-off-before-its-end@10.0.0.8/two
+`)
+    for (const place of ['hub', 'intake/devices', 'cameras/0/url', 'cameras/1'])
+      expect(problems.join('\n')).toContain(`${place}: `)
+    expect(problems.join('\n')).not.toContain('secret-')
+  })
+
   it('reads secrets from files and says which file it could not read', () => {
     writeFileSync(join(folder, 'token'), 'a-token-from-a-file\n')
     writeFileSync(join(folder, 'hash.key'), `${'ab'.repeat(32)}\n`)

@@ -1,9 +1,8 @@
 /** From what ffmpeg writes on standard error to one sentence that an engineer on site can act on. Pure. */
 
-/** Takes user name and password out of every address in a text; of an odd address rather too much than too little. */
-export function redact(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, '$1***@')
-}
+import { redact } from '../redact.ts'
+
+export { redact }
 
 /** ffmpeg says the same of a stranger's answer and of none at all: only the time that passed tells them apart. */
 export const NOT_RTSP = 'what answers at this address does not speak RTSP'

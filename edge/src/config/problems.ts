@@ -1,6 +1,7 @@
 /** Says where a configuration does not fit its schema, in words for the person who wrote it. */
 import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import { redact } from '../redact.ts'
 
 interface Schema {
   type?: string
@@ -97,7 +98,9 @@ function meaning(schema: Schema): string {
 
 function shown(schema: Schema, value: unknown): string {
   if (schema.secret) return 'not shown'
-  const text = JSON.stringify(value) ?? 'nothing'
+  // A whole group may hold secrets, and an address the credentials of a camera.
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'a group'
+  const text = redact(JSON.stringify(value) ?? 'nothing')
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
 }
 

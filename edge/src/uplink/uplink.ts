@@ -17,6 +17,7 @@ import {
 import type { Logger } from 'pino'
 import { Backoff } from '../backoff.ts'
 import type { Journal, JournalSlice } from '../journal/journal.ts'
+import { redact } from '../redact.ts'
 import { HubLink, type HubLinkOptions } from './hub-link.ts'
 import { type SenderTiming, StreamSender } from './stream-sender.ts'
 
@@ -146,7 +147,7 @@ export class Uplink {
           (topic, payload) => this.#received(topic, payload),
           signal,
         )
-        this.#log.info({ mqttUrl: this.#options.mqttUrl }, 'connected to the hub')
+        this.#log.info({ mqttUrl: redact(this.#options.mqttUrl) }, 'connected to the hub')
         lastProblem = ''
         const openedMs = performance.now()
         const reason = await this.#serve(link, signal)
@@ -158,7 +159,10 @@ export class Uplink {
         const problem = (error as Error).message
         // Once a cause: an edge may be without its hub for days.
         if (problem !== lastProblem && !signal.aborted) {
-          this.#log.warn({ err: error, mqttUrl: this.#options.mqttUrl }, 'cannot reach the hub, trying on')
+          this.#log.warn(
+            { err: error, mqttUrl: redact(this.#options.mqttUrl) },
+            'cannot reach the hub, trying on',
+          )
         }
         lastProblem = problem
       }

@@ -238,11 +238,14 @@ describe('the uplink', () => {
     await eventually('connected', () => hub.hellos.length === 1)
     hub.send(edgeTopics.relay(EDGE_ID), '{"action":"start"}')
     hub.send(edgeTopics.relay(EDGE_ID), 'no json')
+    // With the hub's address in front this would be another host, which would get the edge's credential.
+    const elsewhere = { action: 'start', cameraId: 'cam-1', publishPath: '@elsewhere/x', forSeconds: 1 }
+    hub.send(edgeTopics.relay(EDGE_ID), JSON.stringify(elsewhere))
     hub.send(edgeTopics.cursor(EDGE_ID), '{"stream":"other"}')
     hub.send(edgeTopics.relay(EDGE_ID), '{"action":"stop","cameraId":"cam-1"}')
     await eventually('the command has come', () => relays.length === 1)
     expect(relays).toEqual([{ action: 'stop', cameraId: 'cam-1' }])
-    expect(link.stats().refusedMessages).toBe(3)
+    expect(link.stats().refusedMessages).toBe(4)
   })
 
   it('says once that it is refused, and connects when the hub knows it', async () => {

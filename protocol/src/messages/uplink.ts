@@ -141,7 +141,7 @@ export const RelayCommand = Type.Union([
       action: Type.Literal('start'),
       cameraId: DeviceId,
       /** Path on the hub that takes the stream by a chunked POST, e.g. `/media/publish/cam-01`. */
-      publishPath: Type.String({ maxLength: 200 }),
+      publishPath: Type.String({ pattern: '^/', maxLength: 200 }),
       /** The edge stops by itself after this time unless it is told again. A span, so that its clock does not matter. */
       forSeconds: Type.Number({ exclusiveMinimum: 0, maximum: 3600 }),
     },
