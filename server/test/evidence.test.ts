@@ -216,13 +216,15 @@ describe('evidence', () => {
     expect((await get({ 'if-none-match': part.headers.get('etag')! })).status).toBe(304)
   })
 
-  it('puts a look on the record once, not at every reload', async () => {
+  it('puts a look on the record once, not at every reload or every part', async () => {
     const bytes = jpeg()
     const alert = newAlert()
     const record = snapshotRecord(alert, bytes)
     await hub.ingest(edge, alert, record)
     await hub.upload(edge, record.evidenceId, bytes)
-    for (let look = 0; look < 3; look++) await hub.ask(operator, 'GET', `/api/evidence/${record.evidenceId}`)
+    const look = () => hub.ask(operator, 'GET', `/api/evidence/${record.evidenceId}`)
+    await Promise.all(Array.from({ length: 6 }, look))
+    await look()
     const looks = await hub.relational.read
       .selectFrom('audit')
       .select('actor_id')

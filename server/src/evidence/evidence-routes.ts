@@ -27,14 +27,15 @@ export function evidenceRoutes(
 ): FastifyPluginAsyncTypebox {
   const { relational, audit, now = Date.now } = deps
   const log = deps.log.child({ component: 'evidence' })
-  /** When each look was recorded last, oldest first. */
-  const looks = new Map<string, number>()
+  /** When each look was recorded last, oldest first; `kept` resolves when it is on the record. */
+  const looks = new Map<string, { atMs: number; kept: Promise<void> }>()
 
   async function recordLook(caller: Principal, evidenceId: string, role: string): Promise<void> {
     const key = `${caller.sessionHash} ${evidenceId}`
     const last = looks.get(key)
-    if (last !== undefined && now() - last < SAME_LOOK_MS) return
-    await relational.write.transaction().execute((trx) =>
+    // Parts of a clip are asked for at once: one entry, and none of them is answered before it is kept.
+    if (last !== undefined && now() - last.atMs < SAME_LOOK_MS) return last.kept
+    const kept = relational.write.transaction().execute((trx) =>
       audit.append(trx, {
         actor: caller,
         action: 'evidence.viewed',
@@ -43,8 +44,14 @@ export function evidenceRoutes(
       }),
     )
     looks.delete(key)
-    looks.set(key, now())
+    looks.set(key, { atMs: now(), kept })
     if (looks.size > MAX_LOOKS) looks.delete(looks.keys().next().value!)
+    try {
+      await kept
+    } catch (error) {
+      looks.delete(key)
+      throw error
+    }
   }
 
   async function answer(request: FastifyRequest<{ Params: { evidenceId: string } }>, reply: FastifyReply) {
