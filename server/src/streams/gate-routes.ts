@@ -32,6 +32,8 @@ function playRoute(gate: Gate): FastifyPluginAsyncTypebox {
         reply.header('cache-control', 'no-store')
         const left = new AbortController()
         reply.raw.once('close', () => left.abort())
+        // It may have left while its session was read: nothing tells of that any more.
+        if (reply.raw.destroyed || request.raw.socket.destroyed) left.abort()
         const sink = new HttpPlayerSink(reply)
         await gate.watch(request.principal, request.params.grantId, { sink, left: left.signal })
         // A player that left before its first picture: there is nobody to answer.

@@ -105,7 +105,9 @@ export class Gate {
     way: { sink: PlayerSink; left: AbortSignal },
   ): Promise<void> {
     const viewing = this.#register(viewer, grantId, way.sink)
-    way.left.addEventListener('abort', () => this.#close(viewing, 'player left'), { once: true })
+    const leave = () => this.#close(viewing, 'player left')
+    if (way.left.aborted) leave()
+    way.left.addEventListener('abort', leave, { once: true })
     try {
       await this.#admit(viewing)
     } catch (error) {
