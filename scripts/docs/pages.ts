@@ -166,8 +166,9 @@ export function apiPage(document: OpenApi, table: readonly RouteAccessRow[]): st
 
 \`GET /api/openapi.json\` of a running hub is the same as an OpenAPI document. The session is the cookie that
 \`POST /api/session\` sets; a request that changes something also carries the header \`x-patrolhub: 1\`. Edges sign in with
-HTTP Basic: edge id and token. Who has which permission: [permissions.md](permissions.md). Errors are answered as \`ApiError\` with a code of [errors.md](errors.md). Live events
-come over socket.io at \`/socket.io\`; \`protocol/src/push.ts\` lists them.
+HTTP Basic: edge id and token. Who has which permission: [permissions.md](permissions.md). Errors are answered as
+\`ApiError\` with a code of [errors.md](errors.md). Live events come over socket.io at \`/socket.io\`;
+\`protocol/src/push.ts\` lists them.
 
 ## Routes
 
