@@ -9,9 +9,13 @@ interface ErrorKind {
 
 export const EDGE_ERRORS = {
   EDGE_CONFIG: { help: 'The configuration is wrong; every problem is listed with its place.' },
+  EDGE_DATA_IN_USE: {
+    help: 'Another edge runs on this data folder: stop it, or give this one a `dataDir` of its own.',
+  },
   EDGE_DETECTION_FAILED: {
     help: 'The detector could not analyse a frame. If its worker crashed, it is started again by itself.',
   },
+  EDGE_DISK: { help: 'The data folder cannot be written or read: look at its rights and at the free space.' },
   EDGE_FFMPEG_MISSING: {
     help: 'Cameras need ffmpeg and there is none that runs: install it (Debian and Ubuntu: `apt-get install ffmpeg`), or name the program in the environment variable `FFMPEG_PATH`.',
   },
@@ -20,11 +24,6 @@ export const EDGE_ERRORS = {
   EDGE_FRAME_ORDER: {
     help: 'Frames and their times came apart between ffmpeg and the edge; the camera is connected anew.',
   },
-  EDGE_MODEL_CATALOGUE: { help: 'The model catalogue cannot be read, or an entry is incomplete.' },
-  EDGE_DATA_IN_USE: {
-    help: 'Another edge runs on this data folder: stop it, or give this one a `dataDir` of its own.',
-  },
-  EDGE_DISK: { help: 'The data folder cannot be written or read: look at its rights and at the free space.' },
   EDGE_JOURNAL_CLOSED: { help: 'A record came after the journal was closed; the edge is stopping.' },
   EDGE_JOURNAL_FILE: {
     help: 'The journal file is damaged, foreign or of a newer version: move it away (the edge then starts a new one) and keep it for inspection.',
@@ -32,6 +31,7 @@ export const EDGE_ERRORS = {
   EDGE_JOURNAL_FULL: {
     help: 'More records wait for the disk than the memory is meant to hold: the disk is full or does not answer.',
   },
+  EDGE_MODEL_CATALOGUE: { help: 'The model catalogue cannot be read, or an entry is incomplete.' },
   EDGE_MODEL_HASH: { help: 'A model file does not have the SHA-256 of its catalogue entry: fetch it again.' },
   EDGE_MODEL_LOAD: { help: 'onnxruntime cannot load a model file although its SHA-256 is right.' },
   EDGE_MODEL_MISSING: {

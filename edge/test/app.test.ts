@@ -19,9 +19,9 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { footage, realModel } from './detect/real-input.ts'
-import { eventually } from './support/deadline.ts'
 import { type EdgeProcess, startEdge } from './support/edge-process.ts'
 import { type GstCamera, startGstCamera } from './support/gst-rtsp.ts'
+import { waitFor } from './support/wait.ts'
 import { emptyStore, HubDouble, type HubStore } from './uplink/hub-double.ts'
 
 const TOKEN = 'the-token-of-edge-1'
@@ -115,7 +115,7 @@ async function running(
 ): Promise<{ edge: EdgeProcess; intakePort: number }> {
   const edge = startWith(options, '--config', config)
   let intakePort = 0
-  await eventually(
+  await waitFor(
     'the edge runs',
     () => {
       if (edge.child.exitCode !== null) throw new Error(`the edge has ended: ${edge.output()}`)
@@ -123,7 +123,7 @@ async function running(
       intakePort = Number(line?.intakePort ?? 0)
       return line !== undefined
     },
-    20_000,
+    { deadlineMs: 20_000 },
   )
   return { edge, intakePort }
 }
@@ -241,7 +241,7 @@ describe('a running edge', () => {
     })
     await river.publishAsync(deviceTopics.readings('river'), 'nonsense', { qos: 1 })
 
-    await eventually('the alert arrives', () => ofKind('alert').length > 0)
+    await waitFor('the alert arrives', () => ofKind('alert').length > 0)
     const alert = ofKind<AlertRecord>('alert')[0]!
     expect(parser(RECORD_SCHEMAS.alert)(alert)).toMatchObject({ ok: true })
     expect(alert).toMatchObject({
@@ -252,7 +252,7 @@ describe('a running edge', () => {
       model: { id: 'signal-forecast' },
     })
     expect(alert.reason).toMatch(/^water_level of River is 5 m, above the expected 2\.9\d to 3\.0\d m\.$/)
-    await eventually('flow and speed are scored', () => {
+    await waitFor('flow and speed are scored', () => {
       const series = new Set(ofKind<ScoreRecord>('score').map((score) => score.series))
       return series.has('flow') && series.has('speed') && series.has('water_level')
     })
@@ -263,7 +263,7 @@ describe('a running edge', () => {
     expect(ofKind('passage').length).toBeGreaterThan(10)
     expect(ofKind('reading')).toHaveLength(31)
     expect(JSON.stringify(store.records), 'without keys plates are dropped').not.toContain('12345')
-    await eventually('health tells of the refused message', () =>
+    await waitFor('health tells of the refused message', () =>
       ofKind<HealthRecord>('health').some((health) => health.refusedMessages === 1),
     )
     expect(hub.hellos[0]).toMatchObject({
@@ -276,18 +276,18 @@ describe('a running edge', () => {
     expect(await edge.ended).toBe(0)
     expect(edge.output()).not.toContain(TOKEN)
     expect(edge.output()).not.toContain('river-password')
-    await eventually('the hub knows that it is gone', () => hub.statuses.at(-1) === 'offline')
+    await waitFor('the hub knows that it is gone', () => hub.statuses.at(-1) === 'offline')
   })
 
   it('says in its log what fault has ended it, and says goodbye to the hub', async () => {
     const fault = "process.on('SIGUSR2', () => { void Promise.reject(new Error('an injected fault')) })"
     const { edge } = await running(writeConfig(), { nodeArgs: ['--import', `data:text/javascript,${fault}`] })
-    await eventually('online', () => hub.statuses.at(-1) === 'online')
+    await waitFor('online', () => hub.statuses.at(-1) === 'online')
     edge.child.kill('SIGUSR2')
     expect(await edge.ended).toBe(1)
     const last = edge.logged().find(({ level }) => level === 60)
     expect(last).toMatchObject({ msg: 'a fault ends the edge', err: { message: 'an injected fault' } })
-    await eventually('offline', () => hub.statuses.at(-1) === 'offline')
+    await waitFor('offline', () => hub.statuses.at(-1) === 'offline')
   })
 
   it('leaves in time when its cameras let go slowly, and at once at a second signal, never by an abort', async () => {
@@ -310,7 +310,7 @@ describe('a running edge', () => {
     const hanging = () => runningWith(marker)
     for (const signals of [['SIGTERM'], ['SIGTERM', 'SIGINT']] as const) {
       const { edge } = await running(config, { env: { FFMPEG_PATH: path } })
-      await eventually('every camera has its ffmpeg', () => hanging() === 6)
+      await waitFor('every camera has its ffmpeg', () => hanging() === 6)
       for (const signal of signals) edge.child.kill(signal)
       const startMs = performance.now()
       expect(await edge.ended).toBe(signals.length === 1 ? 0 : null)
@@ -348,7 +348,7 @@ describe('a running edge', () => {
     }
     const { edge } = await running(config)
     const values = () => ofKind<ReadingRecord>('reading').map(({ value }) => value)
-    await eventually('all have arrived', () => values().includes(sent - 2))
+    await waitFor('all have arrived', () => values().includes(sent - 2))
     const kept = values().filter((value) => !unacknowledged.has(value))
     const expected = Array.from({ length: sent }, (_, value) => value)
     expect(kept).toEqual(expected.filter((value) => !unacknowledged.has(value)))
@@ -391,7 +391,7 @@ describe('a running edge', () => {
       ],
     })
     const { edge } = await running(config)
-    await eventually('an intrusion arrives', () => ofKind('alert').length > 0, 25_000)
+    await waitFor('an intrusion arrives', () => ofKind('alert').length > 0, { deadlineMs: 25_000 })
     const alert = ofKind<AlertRecord>('alert')[0]!
     expect(parser(RECORD_SCHEMAS.alert)(alert)).toMatchObject({ ok: true })
     expect(alert).toMatchObject({
@@ -401,11 +401,11 @@ describe('a running edge', () => {
       ruleName: 'lawn',
     })
     expect(hub.hellos[0]?.detector?.id).toBe(alert.model?.id)
-    await eventually('its snapshot is announced and uploaded', () => {
+    await waitFor('its snapshot is announced and uploaded', () => {
       const evidence = ofKind<EvidenceRecord>('evidence').find(({ alertId }) => alertId === alert.alertId)
       return evidence !== undefined && uploads.includes(`PUT /api/edge/evidence/${evidence.evidenceId}`)
     })
-    await eventually('the camera is reported online', () =>
+    await waitFor('the camera is reported online', () =>
       ofKind<HealthRecord>('health').some(({ cameras }) => cameras[0]?.state === 'online'),
     )
     edge.child.kill('SIGTERM')

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { eventually } from './support/deadline.ts'
 import { startEdge } from './support/edge-process.ts'
+import { waitFor } from './support/wait.ts'
 
 const run = promisify(execFile)
 let folder: string
@@ -53,7 +53,7 @@ describe('an edge without ffmpeg', () => {
 
   it('needs none when it has no cameras', async () => {
     const edge = startEdge(['--config', writeConfig([])], { env: { PATH: folder, FFMPEG_PATH: '' } })
-    await eventually('the edge runs', () => edge.output().includes('edge started'))
+    await waitFor('the edge runs', () => edge.output().includes('edge started'))
     edge.child.kill('SIGTERM')
     expect(await edge.ended, edge.output()).toBe(0)
   })

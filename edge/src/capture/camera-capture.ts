@@ -10,11 +10,11 @@ import type { CameraState } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { Backoff } from '../backoff.ts'
 import type { CameraConfig } from '../config.ts'
+import { redact } from '../redact.ts'
 import { ArrivalClock } from './arrival-clock.ts'
 import type { Container } from './capture-command.ts'
 import { CaptureRun, type CaptureRunEnd } from './capture-run.ts'
 import type { CompressedClip } from './compressed.ts'
-import { redact } from './diagnosis.ts'
 import { FlvFeed } from './flv-feed.ts'
 import type { Frame, FrameFormat } from './frame.ts'
 import type { RawFrame } from './frame-assembler.ts'
@@ -71,7 +71,6 @@ export class CameraCapture {
   #container: Container = 'flv'
   #skipsFirstGroup = false
   #clock = new ArrivalClock()
-  #startedAtMs = 0
   #lastDataAtMs = 0
   #lastFrameMonotonicMs = 0
   #lastFrameAtMs: number | undefined
@@ -160,9 +159,8 @@ export class CameraCapture {
     this.#runs += 1
     this.#framesOfRun = 0
     this.#clock = new ArrivalClock()
-    this.#startedAtMs = performance.now()
-    this.#lastDataAtMs = this.#startedAtMs
-    this.#lastFrameMonotonicMs = this.#startedAtMs
+    this.#lastDataAtMs = performance.now()
+    this.#lastFrameMonotonicMs = this.#lastDataAtMs
     const run = new CaptureRun({
       url: this.camera.url,
       analysisFps: this.camera.analysisFps,

@@ -46,10 +46,6 @@ export class CaptureRun {
     return this.#process?.pid
   }
 
-  get codec(): string {
-    return this.#diagnosis.codec
-  }
-
   get decodeErrors(): number {
     return this.#diagnosis.decodeErrors
   }

@@ -2,8 +2,6 @@
 
 import { redact } from '../redact.ts'
 
-export { redact }
-
 /** ffmpeg says the same of a stranger's answer and of none at all: only the time that passed tells them apart. */
 export const NOT_RTSP = 'what answers at this address does not speak RTSP'
 export const NO_ANSWER = 'the camera did not answer in time'

@@ -1,5 +1,5 @@
 /**
- * What devices sent and could not be used: counted by device, the newest kept for an engineer to look at, reported to
+ * What devices sent and could not be used: counted, the newest kept for an engineer to look at, reported to
  * the log once an interval. Both stores are bounded; the oldest message makes room.
  */
 import type { Logger } from 'pino'
@@ -20,7 +20,6 @@ const REPORT_EVERY_MS = 60_000
 export class Quarantine {
   readonly #log: Logger
   readonly #messages: QuarantinedMessage[] = []
-  readonly #counts = new Map<string, number>()
   #total = 0
   #sinceReport = new Map<string, { count: number; last: Refusal }>()
   #timer: NodeJS.Timeout | undefined
@@ -34,11 +33,10 @@ export class Quarantine {
     return this.#total
   }
 
-  /** `deviceId` must be one of the configured devices: the counts are bounded by their number. */
+  /** `deviceId` must be one of the configured devices: what waits for the next report is bounded by their number. */
   add(message: Omit<QuarantinedMessage, 'excerpt'>, payload: Uint8Array): void {
     const { deviceId, field, reason } = message
     this.#total += 1
-    this.#counts.set(deviceId, (this.#counts.get(deviceId) ?? 0) + 1)
     const excerpt = Buffer.from(payload.subarray(0, EXCERPT_BYTES)).toString('utf8')
     this.#messages.push({ ...message, excerpt })
     if (this.#messages.length > MAX_MESSAGES) this.#messages.shift()
@@ -51,10 +49,6 @@ export class Quarantine {
   /** Newest last. */
   messages(): readonly QuarantinedMessage[] {
     return this.#messages
-  }
-
-  counts(): ReadonlyMap<string, number> {
-    return this.#counts
   }
 
   close(): void {

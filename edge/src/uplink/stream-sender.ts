@@ -76,10 +76,6 @@ export class StreamSender {
     return this.#unanswered
   }
 
-  get isStreaming(): boolean {
-    return this.#phase.name === 'streaming'
-  }
-
   /** A connection is up (again): ask for the cursor before anything is sent. */
   connected(): void {
     this.#unanswered = 0

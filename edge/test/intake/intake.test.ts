@@ -15,7 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { CheckpointConfig, SensorConfig } from '../../src/config.ts'
 import { EdgeError } from '../../src/errors.ts'
 import { Intake, type IntakeOptions } from '../../src/intake/intake.ts'
-import { eventually } from '../support/deadline.ts'
+import { waitFor } from '../support/wait.ts'
 
 const HASH_KEY = Buffer.alloc(32, 1)
 const CIPHER_KEY = Buffer.alloc(32, 2)
@@ -188,7 +188,7 @@ describe('the intake', () => {
     device.publish(deviceTopics.readings('river'), '{"quantity":"water_level","value":9}', { qos: 1 })
     await closed
     expect(records).toEqual([])
-    await eventually('it is seen as gone', () => !intake.isConnected('gate'))
+    await waitFor('it is seen as gone', () => !intake.isConnected('gate'))
 
     const other = await river()
     const granted = await other.subscribeAsync('#').catch((error: Error) => error.message)

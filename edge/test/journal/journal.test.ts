@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { EdgeError } from '../../src/errors.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { JournalFile } from '../../src/journal/journal-file.ts'
-import { eventually } from '../support/deadline.ts'
+import { waitFor } from '../support/wait.ts'
 
 const log = pino({ level: 'silent' })
 const MAX_BYTES = 64 * 1024 ** 2
@@ -152,7 +152,7 @@ describe('the journal', () => {
     await journal.append(reading(1))
     const { firstSeq } = journal.bounds('measurements')
     expect(firstSeq, 'an append does not wait for all of it').toBeLessThan(79_001)
-    await eventually('all is deleted', () => journal.bounds('measurements').firstSeq === 79_001)
+    await waitFor('all is deleted', () => journal.bounds('measurements').firstSeq === 79_001)
     expect(journal.bounds('measurements').lastSeq).toBe(80_001)
     await journal.close()
     const file = new JournalFile(dataDir, { maxBytes: MAX_BYTES })

@@ -16,7 +16,7 @@ import { findModel, type LoadedModelInfo, readModelCatalogue } from '../../src/d
 import { EdgeError } from '../../src/errors.ts'
 import { Forecaster } from '../../src/signal/forecaster.ts'
 import { Signal } from '../../src/signal/signal.ts'
-import { eventually } from '../support/deadline.ts'
+import { waitFor } from '../support/wait.ts'
 
 const MODELS = join(import.meta.dirname, '../../../models')
 const rule = { threshold: 0.7, severity: 'minor', cooldownSeconds: 60, warmUpValues: 20 } as const
@@ -81,7 +81,7 @@ function reading(value: number): ReadingRecord {
 const scores = () => records.filter((record): record is ScoreRecord => record.kind === 'score')
 const alerts = () => records.filter((record): record is AlertRecord => record.kind === 'alert')
 const calm = (index: number) => 3 + 0.02 * Math.sin(index * 1.7) + 0.01 * Math.cos(index * 0.9)
-const scored = (count: number) => eventually(`${count} scores`, () => scores().length >= count)
+const scored = (count: number) => waitFor(`${count} scores`, () => scores().length >= count)
 
 describe('the anomaly model over readings', () => {
   it('scores every value after the first, in order, with a band that holds the calm ones', async () => {
@@ -169,11 +169,13 @@ describe('the anomaly model over readings', () => {
         log: pino({ level: 'silent' }),
       })
       racing.readings(sensor, [reading(1), reading(2)])
-      await eventually('the first score waits for the disk', () => appends === 1)
+      await waitFor('the first score waits for the disk', () => appends === 1)
       isDurable()
       for (let turn = 0; turn < turns; turn++) await null
       racing.readings(sensor, [reading(3)])
-      await eventually(`the value that came ${turns} turns later is scored`, () => appends === 2, 2000)
+      await waitFor(`the value that came ${turns} turns later is scored`, () => appends === 2, {
+        deadlineMs: 2000,
+      })
       await racing.close()
     }
   })
@@ -223,7 +225,7 @@ describe('the flow of a checkpoint', () => {
     signal.start()
     signal.passages(checkpoint, Array(5).fill(passage))
     passWindows(3)
-    await eventually('flow and speed', () =>
+    await waitFor('flow and speed', () =>
       scores().some(({ series, value }) => series === 'flow' && value === 0),
     )
     expect(scores()[0]).toMatchObject({ deviceId: 'gate', series: 'flow' })

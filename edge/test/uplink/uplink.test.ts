@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { EdgeError } from '../../src/errors.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { Uplink, type UplinkOptions } from '../../src/uplink/uplink.ts'
-import { eventually } from '../support/deadline.ts'
+import { waitFor } from '../support/wait.ts'
 import { emptyStore, HubDouble, type HubDoubleOptions, type HubStore } from './hub-double.ts'
 
 const TOKEN = 'the-token-of-edge-1'
@@ -90,7 +90,7 @@ describe('the uplink', () => {
     await journal.append(alert('one'))
     await journal.appendAll(numbers(1301, 1310).map(reading))
     await journal.append(alert('two'))
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
     expect(storedValues()).toEqual(numbers(1, 1310))
     expect(store.records.alerts).toMatchObject([{ reason: 'one' }, { reason: 'two' }])
     expect(hub.batches.filter(({ stream }) => stream === 'measurements').length).toBeLessThan(8)
@@ -102,10 +102,10 @@ describe('the uplink', () => {
     hub.answers.measurements = 0
     await journal.appendAll(numbers(1, 5000).map(reading))
     connect({ timing: { ...FAST, answerMs: 60_000, maxAnswerMs: 60_000 } })
-    await eventually('measurements are in flight', () => hub.batches.length === 2)
+    await waitFor('measurements are in flight', () => hub.batches.length === 2)
     const at = performance.now()
     await journal.append(alert('now'))
-    await eventually('the alert is stored', () => store.records.alerts.length === 1)
+    await waitFor('the alert is stored', () => store.records.alerts.length === 1)
     expect(performance.now() - at).toBeLessThan(500)
     expect(hub.batches.filter(({ stream }) => stream === 'measurements')).toHaveLength(2)
   })
@@ -126,7 +126,7 @@ describe('the uplink', () => {
       if (life % 2 === 0) hub.answers = { alerts: 0, measurements: 0 }
     }
     hub.answers = { alerts: 1, measurements: 1 }
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
     expect(storedValues()).toEqual(numbers(1, value))
     const reasons = store.records.alerts.map((record) => (record as AlertRecord).reason)
     expect(reasons).toEqual(
@@ -140,7 +140,7 @@ describe('the uplink', () => {
     hub.answers = { alerts: 2, measurements: 3 }
     connect()
     for (let value = 1; value <= 60; value++) await journal.append(reading(value))
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
     expect(storedValues()).toEqual(numbers(1, 60))
   })
 
@@ -148,7 +148,7 @@ describe('the uplink', () => {
     hub.answers.measurements = 0
     connect()
     await journal.appendAll(numbers(1, 10).map(reading))
-    await eventually('the journal learns of the commit by a hello', isEmpty)
+    await waitFor('the journal learns of the commit by a hello', isEmpty)
     expect(storedValues()).toEqual(numbers(1, 10))
     expect(hub.batches).toHaveLength(1)
     expect(hub.hellos.length).toBeGreaterThan(1)
@@ -156,19 +156,19 @@ describe('the uplink', () => {
 
   it('sends a batch again that was lost on the way', async () => {
     connect()
-    await eventually('connected', () => hub.hellos.length === 1)
+    await waitFor('connected', () => hub.hellos.length === 1)
     hub.batchesToLose = 1
     await journal.appendAll(numbers(1, 1000).map(reading))
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
     expect(storedValues()).toEqual(numbers(1, 1000))
   })
 
   it('says hello again to a hub that has forgotten its epoch', async () => {
     connect()
-    await eventually('connected', () => hub.hellos.length === 1)
+    await waitFor('connected', () => hub.hellos.length === 1)
     store.epochs.clear()
     await journal.append(reading(1))
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
     expect(storedValues()).toEqual([1])
     expect(hub.hellos).toHaveLength(2)
   })
@@ -177,9 +177,9 @@ describe('the uplink', () => {
     hub.answersHellos = false
     const link = connect({ timing: { ...FAST, answerMs: 20, maxAnswerMs: 20 } })
     await journal.append(reading(1))
-    await eventually('it connects anew', () => link.stats().connections > 1)
+    await waitFor('it connects anew', () => link.stats().connections > 1)
     hub.answersHellos = true
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
   })
 
   it('begins a new epoch, and loses nothing, when the hub is ahead of its journal', async () => {
@@ -188,7 +188,7 @@ describe('the uplink', () => {
     store.cursors.set(`measurements ${before}`, 500)
     await journal.appendAll(numbers(1, 20).map(reading))
     connect()
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
     expect(journal.epoch).not.toBe(before)
     expect(storedValues()).toEqual(numbers(1, 20))
   })
@@ -208,34 +208,34 @@ describe('the uplink', () => {
     store.cursors.set(`measurements ${journal.epoch}`, 500)
     await journal.append(reading(1))
     connect()
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
     expect(logged.join()).toContain('the disk is full')
   })
 
   it('declares what it no longer has to a hub that has gone back', async () => {
     connect()
     await journal.appendAll(numbers(1, 10).map(reading))
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
     await uplink?.close()
     store.cursors.set(`measurements ${journal.epoch}`, 4)
     connect()
-    await eventually('the hub is told', () => store.lost.length === 1)
+    await waitFor('the hub is told', () => store.lost.length === 1)
     expect(store.lost[0]).toMatchObject({ fromSeq: 5, toSeq: 10 })
     await journal.append(reading(11))
-    await eventually('it goes on', () => storedValues().at(-1) === 11)
+    await waitFor('it goes on', () => storedValues().at(-1) === 11)
   })
 
   it('reports itself online, and offline when it closes or is cut off', async () => {
     const link = connect()
-    await eventually('online', () => hub.statuses.at(-1) === 'online')
+    await waitFor('online', () => hub.statuses.at(-1) === 'online')
     await link.close()
-    await eventually('offline', () => hub.statuses.at(-1) === 'offline')
+    await waitFor('offline', () => hub.statuses.at(-1) === 'offline')
     expect(link.stats().isConnected).toBe(false)
   })
 
   it('hands on relay commands and refuses what is none', async () => {
     const link = connect()
-    await eventually('connected', () => hub.hellos.length === 1)
+    await waitFor('connected', () => hub.hellos.length === 1)
     hub.send(edgeTopics.relay(EDGE_ID), '{"action":"start"}')
     hub.send(edgeTopics.relay(EDGE_ID), 'no json')
     // With the hub's address in front this would be another host, which would get the edge's credential.
@@ -243,7 +243,7 @@ describe('the uplink', () => {
     hub.send(edgeTopics.relay(EDGE_ID), JSON.stringify(elsewhere))
     hub.send(edgeTopics.cursor(EDGE_ID), '{"stream":"other"}')
     hub.send(edgeTopics.relay(EDGE_ID), '{"action":"stop","cameraId":"cam-1"}')
-    await eventually('the command has come', () => relays.length === 1)
+    await waitFor('the command has come', () => relays.length === 1)
     expect(relays).toEqual([{ action: 'stop', cameraId: 'cam-1' }])
     expect(link.stats().refusedMessages).toBe(4)
   })
@@ -254,13 +254,13 @@ describe('the uplink', () => {
     hub = await startHub({ port, token: 'another-token' })
     connect()
     const complaints = () => logged.filter((line) => line.includes('cannot reach the hub'))
-    await eventually('it has been refused again and again', () => hub.refusedConnections >= 4)
+    await waitFor('it has been refused again and again', () => hub.refusedConnections >= 4)
     expect(complaints()).toHaveLength(1)
     expect(complaints()[0]).toMatch(/not authorized/i)
     expect(logged.join()).not.toContain(TOKEN)
     await hub.kill()
     hub = await startHub({ port })
-    await eventually('connected', () => hub.hellos.length > 0)
+    await waitFor('connected', () => hub.hellos.length > 0)
   })
 
   it('closes at once while the hub is away or does not speak MQTT', async () => {
@@ -292,12 +292,12 @@ describe('the uplink', () => {
     hub = await startHub({ tls: { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') } })
     const mqttUrl = `mqtts://127.0.0.1:${hub.port}`
     connect({ mqttUrl })
-    await eventually('it refuses an authority it does not know', () =>
+    await waitFor('it refuses an authority it does not know', () =>
       logged.some((line) => line.includes('self-signed')),
     )
     await uplink?.close()
     connect({ mqttUrl, ca: readFileSync(cert, 'utf8') })
     await journal.append(reading(1))
-    await eventually('everything is acknowledged', isEmpty)
+    await waitFor('everything is acknowledged', isEmpty)
   })
 })
