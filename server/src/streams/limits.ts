@@ -24,7 +24,7 @@ export interface StreamLimits {
   takeOverMs: number
   /** How long a camera stays published after its last player left. */
   lingerMs: number
-  /** How far ahead an edge is told to publish, and how often that is renewed. Wide, because clocks differ. */
+  /** How far ahead an edge is told to publish, and how often that is renewed. Wide, so that a lost command does not matter. */
   relayAheadMs: number
   relayRenewMs: number
   /** How often an edge is told while it does not publish. */
