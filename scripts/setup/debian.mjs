@@ -44,6 +44,13 @@ const NEEDS = {
     services: ['influxdb.service'],
     without: 'the time-series contract cannot be run against InfluxDB',
   },
+  postgresql: {
+    title: 'PostgreSQL',
+    // Debian keeps the server's programs off the PATH; a cluster of the package is left as it is.
+    packages: ['postgresql'],
+    services: ['postgresql.service'],
+    without: 'the relational contract cannot be run against PostgreSQL',
+  },
   gstreamer: {
     title: "GStreamer's RTSP server",
     packages: [
@@ -68,7 +75,7 @@ const NEEDS_OF = {
   edge: ['ffmpeg'],
   demo: ['ffmpeg'],
   bench: ['ffmpeg'],
-  test: ['ffmpeg', 'chromium', 'mosquitto', 'influxdb', 'gstreamer', 'fonts'],
+  test: ['ffmpeg', 'chromium', 'mosquitto', 'influxdb', 'postgresql', 'gstreamer', 'fonts'],
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Logger } from 'pino'
 import type { Access } from './access/access.ts'
 import { accessFeature } from './access/access-feature.ts'
 import { startAedes } from './adapters/broker/aedes.ts'
-import { openSqlite } from './adapters/relational/sqlite.ts'
+import { openRelational } from './adapters/relational/open.ts'
 import { openDuckdb } from './adapters/timeseries/duckdb.ts'
 import { openInfluxdb } from './adapters/timeseries/influxdb.ts'
 import { analyticsFeature } from './analytics/analytics.ts'
@@ -29,7 +29,6 @@ import { incidentsFeature } from './incidents/incidents-feature.ts'
 import { ingestFeature } from './ingest/ingest.ts'
 import { createMetrics, observe } from './metrics.ts'
 import type { Broker } from './ports/broker.ts'
-import type { Relational } from './ports/relational.ts'
 import type { TimeSeries } from './ports/timeseries.ts'
 import { pushFeature } from './push/push-feature.ts'
 import { streamsFeature } from './streams/streams-feature.ts'
@@ -66,7 +65,7 @@ export async function composeHub(config: HubConfig, log: Logger): Promise<HubApp
 
 async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableStack): Promise<HubApp> {
   const folder = stack.adopt(lockDataFolder(config.dataDir), (locked) => locked.release())
-  const relational = stack.adopt(await openRelational(folder, log), (store) => store.close())
+  const relational = stack.adopt(await openRelational(config, log), (store) => store.close())
   const timeseries = stack.adopt(await openTimeSeries(config, folder, log), (store) => store.close())
   const metrics = createMetrics()
 
@@ -220,10 +219,6 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   }
 
   return { app, access, start, close: () => stack.disposeAsync() }
-}
-
-function openRelational(folder: DataFolder, log: Logger): Promise<Relational> {
-  return openSqlite({ file: folder.file('hub.sqlite'), log })
 }
 
 async function openTimeSeries(config: HubConfig, folder: DataFolder, log: Logger): Promise<TimeSeries> {

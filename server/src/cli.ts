@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { levelOf, NewEdge, NewTeam, NewUser, type Parsed, parser } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { accessFeature } from './access/access-feature.ts'
-import { openSqlite } from './adapters/relational/sqlite.ts'
+import { openRelational } from './adapters/relational/open.ts'
 import { auditFeature } from './audit/audit-feature.ts'
 import { describeSettings, type HubConfig } from './config.ts'
 import { makeDataFolder } from './data-folder.ts'
@@ -153,7 +153,7 @@ export async function runCommand(
   log: Logger,
 ): Promise<string> {
   prepareFolder(command.kind, config)
-  const relational = await openSqlite({ file: `${config.dataDir}/hub.sqlite`, log })
+  const relational = await openRelational(config, log)
   try {
     const audit = auditFeature({ config, relational })
     switch (command.kind) {

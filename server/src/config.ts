@@ -58,7 +58,12 @@ export const HubSettings = Type.Object(
       default: '4105',
       description: 'Division code that the first administrator is responsible for.',
     }),
-    relational: choice(['sqlite'], 'sqlite', 'Engine of the relational store.'),
+    relational: choice(['sqlite', 'postgres'], 'sqlite', 'Engine of the relational store.'),
+    postgresUrl: Type.Optional(
+      text('Database of PostgreSQL 15 or newer, e.g. postgres://user:password@host:5432/patrolhub.', {
+        secret: true,
+      }),
+    ),
     timeseries: choice(['duckdb', 'influxdb'], 'duckdb', 'Engine of the time-series store.'),
     influxUrl: Type.Optional(text('Base address of InfluxDB, e.g. http://influxdb:8086.')),
     influxToken: Type.Optional(
@@ -275,6 +280,13 @@ function crossChecks(values: Record<string, unknown>): string[] {
       problems.push(`${variableOf(name)}: ${(error as Error).message}`)
     }
   }
+  if (values.relational === 'postgres') {
+    if (values.postgresUrl === undefined) {
+      problems.push(`${variableOf('postgresUrl')}: needed because ${variableOf('relational')} is postgres`)
+    } else if (!isPostgresUrl(String(values.postgresUrl))) {
+      problems.push(`${variableOf('postgresUrl')}: expected postgres://user:password@host:port/database`)
+    }
+  }
   if (values.timeseries === 'influxdb') {
     for (const name of ['influxUrl', 'influxToken'] as const) {
       if (values[name] === undefined) {
@@ -283,6 +295,11 @@ function crossChecks(values: Record<string, unknown>): string[] {
     }
   }
   return problems
+}
+
+function isPostgresUrl(value: string): boolean {
+  const url = URL.parse(value)
+  return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1
 }
 
 /** ` (did you mean X?)` for the closest name, if it is close. */

@@ -68,6 +68,23 @@ describe('the configuration of the hub', () => {
     expect(problems).toHaveLength(10)
   })
 
+  it('asks for the address of PostgreSQL if that is the engine, and never repeats it', () => {
+    const postgres = { PATROLHUB_RELATIONAL: 'postgres' }
+    expect(problemsOf(postgres)).toEqual([
+      'PATROLHUB_POSTGRES_URL: needed because PATROLHUB_RELATIONAL is postgres',
+    ])
+    for (const wrong of ['mysql://hub:open-sesame@db/hub', 'postgres://hub:open-sesame@db', 'open-sesame']) {
+      const problems = problemsOf({ ...postgres, PATROLHUB_POSTGRES_URL: wrong })
+      expect(problems).toEqual([
+        expect.stringContaining('expected postgres://user:password@host:port/database'),
+      ])
+      expect(problems.join()).not.toContain('open-sesame')
+    }
+    const url = 'postgresql://hub:secret@db:5432/hub?sslmode=require'
+    const config = loadConfig({ env: { ...postgres, PATROLHUB_POSTGRES_URL: url } })
+    expect(config).toMatchObject({ relational: 'postgres', postgresUrl: url })
+  })
+
   it('never repeats a secret in a problem', () => {
     const secret = 's'.repeat(2000)
     const problems = problemsOf({ PATROLHUB_INFLUX_TOKEN: secret })

@@ -1,12 +1,12 @@
 /** The cursor protocol at the hub, against a real MQTT client and real stores. */
 import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { edgeTopics, MAX_MESSAGE_BYTES } from '@patrolhub/protocol'
+import { sql } from 'kysely'
 import { connectAsync } from 'mqtt'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openRelational } from '../src/adapters/relational/open.ts'
 import { alertRecord, camera, EdgeClient, passage, REGION } from './support/edge-client.ts'
-import { startTestHub, type TestHub } from './support/hub.ts'
+import { silent, startTestHub, type TestHub } from './support/hub.ts'
 
 let hub: TestHub
 let edge: EdgeClient
@@ -34,12 +34,12 @@ afterEach(async () => {
   await hub.close()
 })
 
-function rows<T = Record<string, unknown>>(query: string): T[] {
-  const database = new DatabaseSync(join(hub.dataDir, 'hub.sqlite'), { readOnly: true })
+async function rows<T = Record<string, unknown>>(query: string): Promise<T[]> {
+  const relational = await openRelational(hub.config, silent)
   try {
-    return database.prepare(query).all() as T[]
+    return (await sql.raw<T>(query).execute(relational.read)).rows
   } finally {
-    database.close()
+    await relational.close()
   }
 }
 
@@ -69,7 +69,7 @@ describe('hello', () => {
     await expect
       .poll(() => rows('select state, software from edge'))
       .toEqual([{ state: 'online', software: 'test 1.0' }])
-    expect(rows('select device_id, edge_id, region from device')).toEqual([
+    expect(await rows('select device_id, edge_id, region from device')).toEqual([
       { device_id: 'cam-01', edge_id: 'edge-01', region: REGION },
     ])
     await edge.close()
@@ -98,13 +98,13 @@ describe('hello', () => {
     await edge.hello({ cameras: [camera('cam-01'), camera('cam-02', { region: '410600' })] })
     const other = await connect('edge-02', await hub.addEdge('edge-02', REGION))
     await other.hello({ cameras: [camera('cam-01'), camera('cam-03')] })
-    expect(rows('select device_id, edge_id from device order by device_id')).toEqual([
+    expect(await rows('select device_id, edge_id from device order by device_id')).toEqual([
       { device_id: 'cam-01', edge_id: 'edge-01' },
       { device_id: 'cam-03', edge_id: 'edge-02' },
     ])
     await other.send('measurements', 1, [passage(1, { deviceId: 'cam-01' })])
     await other.cursor((cursor) => cursor.upTo === 1)
-    expect(rows('select edge_id, reason from set_aside')).toEqual([
+    expect(await rows('select edge_id, reason from set_aside')).toEqual([
       { edge_id: 'edge-02', reason: 'device cam-01 belongs to edge edge-01' },
     ])
   })
@@ -113,9 +113,9 @@ describe('hello', () => {
     await edge.hello({ cameras: [camera('cam-01')] })
     await edge.hello({ cameras: [] })
     const other = await connect('edge-02', await hub.addEdge('edge-02', REGION))
-    await expect.poll(() => rows('select * from device').length).toBe(0)
+    await expect.poll(async () => (await rows('select * from device')).length).toBe(0)
     await other.hello({ cameras: [camera('cam-01')] })
-    expect(rows('select edge_id from device')).toEqual([{ edge_id: 'edge-02' }])
+    expect(await rows('select edge_id from device')).toEqual([{ edge_id: 'edge-02' }])
   })
 })
 
@@ -148,7 +148,7 @@ describe('batches', () => {
     await edge.send('measurements', 6, [passage(6)], { lost: { fromSeq: 1, toSeq: 5, reason: 'disk full' } })
     await committed('measurements', 6)
     expect(await figure('ingest_lost_total{stream="measurements"}')).toBe(5)
-    expect(rows('select seq, reason from set_aside')).toEqual([
+    expect(await rows('select seq, reason from set_aside')).toEqual([
       { seq: 5, reason: 'the edge lost 1 to 5: disk full' },
     ])
   })
@@ -193,8 +193,10 @@ describe('batches', () => {
       },
     ])
     await committed('alerts', 8)
-    expect(rows('select alert_id from alert')).toEqual([{ alert_id: good.alertId }])
-    const aside = rows<{ seq: number; reason: string }>('select seq, reason from set_aside order by seq')
+    expect(await rows('select alert_id from alert')).toEqual([{ alert_id: good.alertId }])
+    const aside = await rows<{ seq: number; reason: string }>(
+      'select seq, reason from set_aside order by seq',
+    )
     expect(aside.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 8])
     expect(aside[0]!.reason).toContain('/alertId')
     expect(aside[1]!.reason).toBe(`region 410600 lies outside the edge's region ${REGION}`)
@@ -209,8 +211,8 @@ describe('batches', () => {
     await edge.send('alerts', 1, [alert])
     await edge.send('alerts', 2, [alert])
     await committed('alerts', 2)
-    expect(rows('select alert_id from alert')).toHaveLength(1)
-    expect(rows('select alert_count from incident')).toEqual([{ alert_count: 1 }])
+    expect(await rows('select alert_id from alert')).toHaveLength(1)
+    expect(await rows('select alert_count from incident')).toEqual([{ alert_count: 1 }])
   })
 })
 
@@ -259,7 +261,7 @@ describe('the broker', () => {
     edge.publish(edgeTopics.status('edge-02'), { state: 'online', atMs: 1 }).catch(() => {})
     await closed
     expect(await figure('mqtt_denied_total{action="publish"}')).toBe(1)
-    expect(rows(`select state from edge where edge_id = 'edge-02'`)).toEqual([{ state: 'never seen' }])
+    expect(await rows(`select state from edge where edge_id = 'edge-02'`)).toEqual([{ state: 'never seen' }])
   })
 
   it('does not let an edge listen to another, or to everything', async () => {
@@ -286,7 +288,7 @@ describe('the broker', () => {
     const filler = { kind: 'filler', text: 'x'.repeat(1000) }
     await edge.send('measurements', 1, Array(1000).fill(filler))
     await committed('measurements', 1000)
-    expect(rows('select count(*) as n from set_aside')).toEqual([{ n: 1000 }])
+    expect(await rows('select count(*) as n from set_aside')).toEqual([{ n: 1000 }])
   })
 
   it('gives the session of an edge to the newest connection', async () => {
@@ -297,7 +299,7 @@ describe('the broker', () => {
     await newer.hello()
     await newer.send('measurements', 1, [passage(1)])
     await newer.cursor((cursor) => cursor.upTo === 1)
-    expect(rows('select state from edge')).toEqual([{ state: 'online' }])
+    expect(await rows('select state from edge')).toEqual([{ state: 'online' }])
     expect(await figure('mqtt_connections')).toBe(1)
   })
 

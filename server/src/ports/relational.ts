@@ -11,11 +11,14 @@ export type DbOrTransaction = Db | Transaction<Tables>
 
 export interface Relational {
   readonly read: Db
-  /** Serialised: one transaction at a time on SQLite. */
+  /**
+   * One transaction at a time, whoever else writes into the same store, so that a transaction may read a value and
+   * write the next one (numbers of incidents, the chain of the record).
+   */
   readonly write: Db
   /** Reads this from an engine's error: what the statement ran into, or `undefined` for anything else. */
   violation(error: unknown): 'unique' | 'foreign-key' | 'not-null' | undefined
-  /** True if the same statement may well succeed later: the file is locked, the disk is full or fails. */
+  /** True if the same statement may well succeed later: the store is locked, away or has no room. */
   isTemporary(error: unknown): boolean
   close(): Promise<void>
 }

@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pino } from 'pino'
-import { openSqlite } from '../../src/adapters/relational/sqlite.ts'
+import { openRelational } from '../../src/adapters/relational/open.ts'
 import { startHub } from '../../src/app.ts'
 import { auditFeature } from '../../src/audit/audit-feature.ts'
 import { type HubConfig, loadConfig } from '../../src/config.ts'
 import { addEdge } from '../../src/devices/devices.ts'
+import { engineEnv } from './postgres.ts'
 
 export const silent = pino({ level: 'silent' })
 
@@ -31,7 +32,11 @@ export function testEnv(dataDir: string, more: Record<string, string> = {}): Rec
 
 /** As the command `edge add` does it, beside a running hub or before one. */
 export async function createEdge(dataDir: string, edgeId: string, region: string): Promise<string> {
-  const relational = await openSqlite({ file: join(dataDir, 'hub.sqlite'), log: silent })
+  return createEdgeIn(loadConfig({ env: testEnv(dataDir) }), edgeId, region)
+}
+
+async function createEdgeIn(config: HubConfig, edgeId: string, region: string): Promise<string> {
+  const relational = await openRelational(config, silent)
   try {
     const audit = auditFeature({ config: { rootScope: '4105' }, relational })
     const edge = { edgeId, name: `Edge ${edgeId}`, region }
@@ -54,7 +59,7 @@ export interface TestHub {
 /** A hub inside the test's process. */
 export async function startTestHub(env: Record<string, string> = {}): Promise<TestHub> {
   const dataDir = await freshFolder()
-  const config = loadConfig({ env: testEnv(dataDir, env) })
+  const config = loadConfig({ env: testEnv(dataDir, { ...(await engineEnv()), ...env }) })
   const hub = await startHub(config, silent)
   return {
     dataDir,
@@ -62,7 +67,7 @@ export async function startTestHub(env: Record<string, string> = {}): Promise<Te
     mqttPort: hub.mqttPort,
     config,
     oneTimePassword: hub.oneTimePassword ?? '',
-    addEdge: (edgeId, region) => createEdge(dataDir, edgeId, region),
+    addEdge: (edgeId, region) => createEdgeIn(config, edgeId, region),
     async close() {
       await hub.close()
       await rm(dataDir, { recursive: true, force: true })

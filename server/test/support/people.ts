@@ -14,7 +14,7 @@ import { pino } from 'pino'
 import { io, type Socket } from 'socket.io-client'
 import { accessFeature } from '../../src/access/access-feature.ts'
 import { hashToken, newToken } from '../../src/access/token.ts'
-import { openSqlite } from '../../src/adapters/relational/sqlite.ts'
+import { openRelational } from '../../src/adapters/relational/open.ts'
 import { auditFeature } from '../../src/audit/audit-feature.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Dispatches } from '../../src/dispatch/dispatch.ts'
@@ -26,6 +26,7 @@ import type { Incidents } from '../../src/incidents/incidents.ts'
 import { incidentsFeature } from '../../src/incidents/incidents-feature.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { pushFeature } from '../../src/push/push-feature.ts'
+import { engineEnv } from './postgres.ts'
 
 export interface Person {
   userId: string
@@ -54,8 +55,8 @@ const EVENTS = ['alert', 'evidence', 'incident', 'dispatch', 'edge', 'camera', '
 export async function startPeople(env: Record<string, string> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'patrolhub-people-'))
   const log = pino({ level: 'silent' })
-  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder, ...env } })
-  const relational = await openSqlite({ file: join(folder, 'hub.sqlite'), log })
+  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder, ...(await engineEnv()), ...env } })
+  const relational = await openRelational(config, log)
   const clock = { offsetMs: 0 }
   const now = () => Date.now() + clock.offsetMs
   const audit = auditFeature({ config, relational, now })

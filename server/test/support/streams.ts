@@ -23,7 +23,7 @@ import { pino } from 'pino'
 import { io, type Socket } from 'socket.io-client'
 import { accessFeature } from '../../src/access/access-feature.ts'
 import { hashToken, newToken } from '../../src/access/token.ts'
-import { openSqlite } from '../../src/adapters/relational/sqlite.ts'
+import { openRelational } from '../../src/adapters/relational/open.ts'
 import { auditFeature } from '../../src/audit/audit-feature.ts'
 import { loadConfig } from '../../src/config.ts'
 import { createHttpServer } from '../../src/http.ts'
@@ -32,6 +32,7 @@ import { pushFeature } from '../../src/push/push-feature.ts'
 import type { StreamLimits } from '../../src/streams/limits.ts'
 import { PictureCache } from '../../src/streams/picture-cache.ts'
 import { streamsFeature } from '../../src/streams/streams-feature.ts'
+import { engineEnv } from './postgres.ts'
 
 export interface Viewer {
   userId: string
@@ -45,8 +46,8 @@ type RelayListener = (edgeId: string, command: RelayCommand) => void
 export async function startStreamsHub(options: { limits?: Partial<StreamLimits>; folder?: string } = {}) {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'patrolhub-streams-')))
   const log = pino({ level: process.env.PATROLHUB_TEST_LOG ?? 'silent' })
-  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder } })
-  const relational = await openSqlite({ file: join(folder, 'hub.sqlite'), log })
+  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder, ...(await engineEnv()) } })
+  const relational = await openRelational(config, log)
   const clock = { offsetMs: 0 }
   const now = () => Date.now() + clock.offsetMs
   const audit = auditFeature({ config, relational, now })

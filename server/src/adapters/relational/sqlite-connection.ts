@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { DatabaseConnection, Driver, QueryResult } from 'kysely'
 import { type CompiledQuery, CompiledQuery as Raw } from 'kysely'
+import { checkParameters } from './parameters.ts'
 import type { SqliteRequest, SqliteResponse, SqliteWorkerData } from './sqlite-worker.ts'
 
 /** What SQLite said, with its extended result code (https://sqlite.org/rescode.html). */
@@ -14,30 +15,6 @@ export class SqliteError extends Error {
     this.name = 'SqliteError'
     this.errcode = errcode
   }
-}
-
-type Parameter = SqliteRequest['parameters'][number]
-
-/**
- * Refuses what SQLite cannot store. node:sqlite takes an object such as a Date as *named* parameters and then silently
- * finds nothing, so everything that is not a plain value is a fault of the caller.
- */
-function checkParameters(parameters: readonly unknown[], sql: string): readonly Parameter[] {
-  for (const [index, value] of parameters.entries()) {
-    const isPlain =
-      value === null ||
-      typeof value === 'string' ||
-      typeof value === 'bigint' ||
-      (typeof value === 'number' && !Number.isNaN(value)) ||
-      value instanceof Uint8Array
-    if (!isPlain) {
-      const kind = typeof value === 'object' ? (value?.constructor?.name ?? 'object') : String(value)
-      throw new TypeError(
-        `parameter ${index + 1} is ${kind}: give text, a number, bytes or null (in: ${sql.slice(0, 200)})`,
-      )
-    }
-  }
-  return parameters as readonly Parameter[]
 }
 
 interface Waiting {

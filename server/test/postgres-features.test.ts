@@ -1,0 +1,21 @@
+/** The features' own tests once more, on PostgreSQL: each file registers its cases here. */
+import { afterAll, describe } from 'vitest'
+import { findPostgres, reportMissingPostgres, startPostgres, useEngine } from './support/postgres.ts'
+
+const programs = await findPostgres()
+
+if (programs === undefined) {
+  reportMissingPostgres()
+} else {
+  const server = await startPostgres(programs)
+  useEngine(server)
+  afterAll(() => server.close())
+
+  describe('on PostgreSQL: ingest', () => import('./ingest.test.ts') as never)
+  describe('on PostgreSQL: incidents', () => import('./incidents.test.ts') as never)
+  describe('on PostgreSQL: dispatch', () => import('./dispatch.test.ts') as never)
+  describe('on PostgreSQL: scope', () => import('./scope.test.ts') as never)
+  describe('on PostgreSQL: evidence', () => import('./evidence.test.ts') as never)
+  describe('on PostgreSQL: grants', () => import('./streams-grants.test.ts') as never)
+  describe('on PostgreSQL: audit', () => import('./audit.test.ts') as never)
+}
