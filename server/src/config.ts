@@ -46,7 +46,7 @@ export const HubSettings = Type.Object(
     trustProxy: Type.Boolean({
       default: false,
       description:
-        'Take the address of a caller from X-Forwarded-For. Only behind a reverse proxy of your own.',
+        'Take the address of a caller from X-Forwarded-For: the last one, which your own reverse proxy added. Only behind one.',
     }),
     logLevel: choice(
       ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
