@@ -26,9 +26,6 @@ export const edgeTopics = {
   relay: (edgeId: string) => `${ROOT}/${edgeId}/down/relay`,
 } as const
 
-/** What the hub subscribes to. */
-export const HUB_SUBSCRIPTIONS = [`${ROOT}/+/up/#`, `${ROOT}/+/status`] as const
-
 export type UpTopic =
   | { edgeId: string; kind: 'hello' }
   | { edgeId: string; kind: 'batch'; stream: Stream }
