@@ -23,6 +23,11 @@ export function seriesLabel(series: string, t: TFunction): string {
   return t(`series.${series}`, { defaultValue: series.replaceAll('_', ' ') })
 }
 
+/** A unit: symbols (km/h, ppm) are the same everywhere, words are not. */
+export function unitLabel(unit: string, t: TFunction): string {
+  return unit === 'vehicles/min' ? t('unit.flow') : unit
+}
+
 const number = (value: number): string => String(Math.round(value * 10) / 10)
 
 function intrusion({ facts, ruleName }: Explained, t: TFunction): string | undefined {
@@ -40,7 +45,7 @@ function signalAnomaly({ facts }: Explained, t: TFunction): string | undefined {
   if (typeof series !== 'string' || typeof value !== 'number') return undefined
   if (typeof expectedLow !== 'number' || typeof expectedHigh !== 'number') return undefined
   const key = value > expectedHigh ? 'reason.above' : value < expectedLow ? 'reason.below' : 'reason.unusual'
-  const unit = typeof facts.unit === 'string' && facts.unit !== '' ? ` ${facts.unit}` : ''
+  const unit = typeof facts.unit === 'string' && facts.unit !== '' ? ` ${unitLabel(facts.unit, t)}` : ''
   return t(key, {
     series: seriesLabel(series, t),
     value: number(value) + unit,

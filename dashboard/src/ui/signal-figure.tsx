@@ -1,6 +1,6 @@
 import type { Alert } from '@patrolhub/protocol'
 import { useTranslation } from 'react-i18next'
-import { seriesLabel } from '../lib/reason.ts'
+import { seriesLabel, unitLabel } from '../lib/reason.ts'
 import styles from './signal-figure.module.css'
 
 const rounded = (value: number): number => Math.round(value * 10) / 10
@@ -22,7 +22,7 @@ export function SignalFigure({ alert }: { alert: Pick<Alert, 'facts' | 'severity
       <span className={styles.series}>{typeof series === 'string' ? seriesLabel(series, t) : ''}</span>
       <span className={styles.value}>
         {rounded(value)}
-        {typeof unit === 'string' && unit !== '' ? <small> {unit}</small> : null}
+        {typeof unit === 'string' && unit !== '' ? <small> {unitLabel(unit, t)}</small> : null}
       </span>
       <span className={styles.scale} aria-hidden="true">
         <span className={styles.band} />
