@@ -41,7 +41,9 @@ describe('reasonText', () => {
 
   it('says whether a value lies below, above or inside what was expected', () => {
     const withValue = (value: number) => ({ ...anomaly, facts: { ...anomaly.facts, value } })
-    expect(reasonText(anomaly, english)).toBe('Flow 2 vehicles/min is below the expected 11.3 to 19 vehicles/min')
+    expect(reasonText(anomaly, english)).toBe(
+      'Flow 2 vehicles/min is below the expected 11.3 to 19 vehicles/min',
+    )
     expect(reasonText(withValue(30), chinese)).toBe('车流量 30 辆/分，高于预期 11.3 至 19 辆/分')
     expect(reasonText(withValue(15), english)).toContain('unusual')
   })
