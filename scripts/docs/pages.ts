@@ -32,7 +32,8 @@ Every problem is listed at once, and nothing starts with a wrong or unknown sett
 ## Hub
 
 From the environment, then from the YAML file of \`--config\`, then the default. The second name is the one in the file.
-An empty variable counts as not set. \`node server/src/main.ts --help\` prints this list.
+An empty variable counts as not set. A secret may also be given as a file that holds it, as container engines do: the
+variable's name with \`_FILE\` behind it. \`node server/src/main.ts --help\` prints this list.
 
 | variable, name in the file | meaning | values | default |
 |---|---|---|---|

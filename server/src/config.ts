@@ -11,6 +11,8 @@ import { parse as parseYaml } from 'yaml'
 import { HubError } from './errors.ts'
 
 const PREFIX = 'PATROLHUB_'
+/** A secret may be given as the name of a file that holds it: `PATROLHUB_POSTGRES_URL_FILE`. */
+const FILE_SUFFIX = '_FILE'
 /** Variables of other processes of the project, which may share an environment with the hub. */
 const OTHERS = ['PATROLHUB_MODELS', 'PATROLHUB_ASSETS', 'PATROLHUB_CACHE']
 const OTHER_PREFIXES = ['PATROLHUB_DEMO_', 'PATROLHUB_TEST_', 'PATROLHUB_EDGE_']
@@ -39,6 +41,24 @@ export const HubSettings = Type.Object(
     httpPort: port(8440, 'Port of HTTP, or HTTPS if a certificate is given; 0 takes a free one.'),
     mqttHost: text('Address on which edges reach the MQTT broker.', { default: '0.0.0.0' }),
     mqttPort: port(1884, 'Port of the MQTT broker, with TLS if a certificate is given; 0 takes a free one.'),
+    broker: choice(
+      ['aedes', 'mqtt'],
+      'aedes',
+      'MQTT broker of the edges: aedes runs inside the hub, mqtt is one of its own (MQTT 5, e.g. Mosquitto or EMQX), which several hubs share.',
+    ),
+    mqttUrl: Type.Optional(
+      text('Address of the broker if it is mqtt: mqtt://host:1883, or mqtts://host:8883 with TLS.'),
+    ),
+    mqttUsername: text("The hub's own user at that broker.", { default: 'hub' }),
+    mqttPassword: Type.Optional(text("Password of the hub's own user at that broker.", { secret: true })),
+    mqttCaFile: Type.Optional(
+      text('PEM file with the authority that signed the certificate of that broker, if it is a private one.'),
+    ),
+    mqttCredentials: choice(
+      ['dynamic-security', 'manual'],
+      'dynamic-security',
+      "Who makes the edges' users at that broker: the hub, through Mosquitto's dynamic-security plugin, or you by hand.",
+    ),
     tlsCertFile: Type.Optional(
       text('PEM file with the certificate chain. With it and tlsKeyFile, HTTP and MQTT use TLS only.'),
     ),
@@ -257,8 +277,13 @@ function readVariables(env: Source['env'], problems: string[]): Record<string, u
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith(PREFIX) || value === undefined) continue
     const setting = byVariable.get(variable)
+    const ofFile = variable.endsWith(FILE_SUFFIX)
+      ? byVariable.get(variable.slice(0, -FILE_SUFFIX.length))
+      : undefined
     if (setting) {
       if (value !== '') values[setting.name] = fromText(setting.schema, value)
+    } else if (ofFile?.schema.secret) {
+      if (value !== '') readSecret(variable, value, ofFile.name, { env, values, problems })
     } else if (!OTHERS.includes(variable) && !OTHER_PREFIXES.some((prefix) => variable.startsWith(prefix))) {
       problems.push(`${variable}: no such setting${suggestion(variable, [...byVariable.keys()])}`)
     }
@@ -266,18 +291,50 @@ function readVariables(env: Source['env'], problems: string[]): Record<string, u
   return values
 }
 
+/** Puts the content of the file, without the line end, where the variable itself would stand. */
+function readSecret(
+  variable: string,
+  file: string,
+  name: HubSettingName,
+  { env, values, problems }: { env: Source['env']; values: Record<string, unknown>; problems: string[] },
+): void {
+  if (env[variableOf(name)]) {
+    problems.push(`${variableOf(name)} and ${variable}: give one of them`)
+    return
+  }
+  try {
+    const secret = readFileSync(file, 'utf8').trimEnd()
+    if (secret === '') problems.push(`${variable}: ${file} is empty`)
+    else values[name] = secret
+  } catch (error) {
+    problems.push(`${variable}: ${(error as Error).message}`)
+  }
+}
+
 function crossChecks(values: Record<string, unknown>): string[] {
   const problems: string[] = []
   if ((values.tlsCertFile === undefined) !== (values.tlsKeyFile === undefined)) {
     problems.push(`${variableOf('tlsCertFile')} and ${variableOf('tlsKeyFile')}: give both or none`)
   }
-  for (const name of ['tlsCertFile', 'tlsKeyFile'] as const) {
+  for (const name of ['tlsCertFile', 'tlsKeyFile', 'mqttCaFile'] as const) {
     const file = values[name]
     if (typeof file !== 'string') continue
     try {
       readFileSync(file)
     } catch (error) {
       problems.push(`${variableOf(name)}: ${(error as Error).message}`)
+    }
+  }
+  if (values.broker === 'mqtt') {
+    if (values.mqttUrl === undefined) {
+      problems.push(`${variableOf('mqttUrl')}: needed because ${variableOf('broker')} is mqtt`)
+    } else if (!/^mqtts?:\/\/[^/@]+$/.test(String(values.mqttUrl))) {
+      problems.push(
+        `${variableOf('mqttUrl')}: expected mqtt://host:port or mqtts://host:port, without user and password`,
+      )
+    }
+    if (values.mqttPassword === undefined) {
+      problems.push(`${variableOf('mqttPassword')}: needed because ${variableOf('broker')} is mqtt`)
     }
   }
   if (values.relational === 'postgres') {

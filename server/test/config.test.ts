@@ -68,6 +68,44 @@ describe('the configuration of the hub', () => {
     expect(problems).toHaveLength(10)
   })
 
+  it('takes every secret from a file, and says what is wrong with the file', () => {
+    const file = join(folder, 'influx-token')
+    writeFileSync(file, 'open-sesame\n')
+    const empty = join(folder, 'empty')
+    writeFileSync(empty, '\n')
+    const influx = { PATROLHUB_TIMESERIES: 'influxdb', PATROLHUB_INFLUX_URL: 'http://influxdb:8086' }
+    const config = loadConfig({ env: { ...influx, PATROLHUB_INFLUX_TOKEN_FILE: file } })
+    expect(config.influxToken).toBe('open-sesame')
+    const needed = 'PATROLHUB_INFLUX_TOKEN: needed because PATROLHUB_TIMESERIES is influxdb'
+    expect(problemsOf({ ...influx, PATROLHUB_INFLUX_TOKEN_FILE: '/nowhere' })).toEqual([
+      expect.stringMatching(/^PATROLHUB_INFLUX_TOKEN_FILE: ENOENT/),
+      needed,
+    ])
+    expect(problemsOf({ ...influx, PATROLHUB_INFLUX_TOKEN_FILE: empty })).toEqual([
+      `PATROLHUB_INFLUX_TOKEN_FILE: ${empty} is empty`,
+      needed,
+    ])
+    expect(problemsOf({ ...influx, PATROLHUB_INFLUX_TOKEN: 'x', PATROLHUB_INFLUX_TOKEN_FILE: file })).toEqual(
+      ['PATROLHUB_INFLUX_TOKEN and PATROLHUB_INFLUX_TOKEN_FILE: give one of them'],
+    )
+    // Not a secret: there is no such convention for it.
+    expect(problemsOf({ PATROLHUB_HTTP_PORT_FILE: file })).toHaveLength(1)
+  })
+
+  it('asks for what another broker needs, and takes no credential in its address', () => {
+    expect(problemsOf({ PATROLHUB_BROKER: 'mqtt' })).toEqual([
+      'PATROLHUB_MQTT_URL: needed because PATROLHUB_BROKER is mqtt',
+      'PATROLHUB_MQTT_PASSWORD: needed because PATROLHUB_BROKER is mqtt',
+    ])
+    const broker = { PATROLHUB_BROKER: 'mqtt', PATROLHUB_MQTT_PASSWORD: 'p' }
+    for (const url of ['http://broker', 'mqtt://hub:open-sesame@broker', 'broker:1883']) {
+      expect(problemsOf({ ...broker, PATROLHUB_MQTT_URL: url })).toEqual([
+        'PATROLHUB_MQTT_URL: expected mqtt://host:port or mqtts://host:port, without user and password',
+      ])
+    }
+    expect(problemsOf({ ...broker, PATROLHUB_MQTT_URL: 'mqtts://broker:8883' })).toEqual([])
+  })
+
   it('asks for the address of PostgreSQL if that is the engine, and never repeats it', () => {
     const postgres = { PATROLHUB_RELATIONAL: 'postgres' }
     expect(problemsOf(postgres)).toEqual([
