@@ -9,7 +9,7 @@ import { sql } from 'kysely'
 import type { Logger } from 'pino'
 import type { Access } from './access/access.ts'
 import { accessFeature } from './access/access-feature.ts'
-import { startAedes } from './adapters/broker/aedes.ts'
+import { edgeCredentials, openBroker } from './adapters/broker/open.ts'
 import { openRelational } from './adapters/relational/open.ts'
 import { openDuckdb } from './adapters/timeseries/duckdb.ts'
 import { openInfluxdb } from './adapters/timeseries/influxdb.ts'
@@ -18,12 +18,13 @@ import { auditFeature } from './audit/audit-feature.ts'
 import type { HubConfig } from './config.ts'
 import { type DataFolder, lockDataFolder } from './data-folder.ts'
 import { devicesFeature } from './devices/devices.ts'
+import { edgeAccessRoutes, identifyEdge } from './devices/edge-access.ts'
 import type { Dispatches } from './dispatch/dispatch.ts'
 import { dispatchFeature } from './dispatch/dispatch-feature.ts'
 import { HubError } from './errors.ts'
 import type { EvidenceService } from './evidence/evidence.ts'
 import { evidenceFeature } from './evidence/evidence-feature.ts'
-import { createHttpServer, readTls, serveDashboard } from './http.ts'
+import { createHttpServer, serveDashboard } from './http.ts'
 import type { Incidents } from './incidents/incidents.ts'
 import { incidentsFeature } from './incidents/incidents-feature.ts'
 import { ingestFeature } from './ingest/ingest.ts'
@@ -164,6 +165,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
         timeseries: () => timeseries.ping(),
         broker: async () => {
           if (!broker) throw new Error('the broker does not listen')
+          await broker.ping()
         },
       },
     },
@@ -176,6 +178,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.register(evidence.routes)
   await app.register(streams.routes)
   await app.register(devices.routes)
+  await app.register(edgeAccessRoutes({ relational, audit, credentials: edgeCredentials(config) }))
   await app.register(analytics.routes)
   await serveDashboard(app, config.dashboardDir, log)
   push.attach(app.server)
@@ -192,15 +195,12 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     stack.defer(() => devices.close())
     stack.defer(() => ingest.close())
     broker = stack.adopt(
-      await startAedes({
-        host: config.mqttHost,
-        port: config.mqttPort,
-        maxConnections: config.mqttMaxConnections,
-        tls: readTls(config),
+      await openBroker(config, {
         metrics,
         log,
         handlers: {
           authenticate: (edgeId, token) => devices.authenticate(edgeId, token),
+          identify: (edgeId) => identifyEdge(relational, edgeId),
           message: (edge, topic, payload) => ingest.message(edge, topic, payload),
           connected: ({ edgeId }) => log.info({ edgeId }, 'edge connected'),
           disconnected: ({ edgeId }) => void devices.noteState(edgeId, 'offline', Date.now()),

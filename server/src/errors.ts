@@ -16,6 +16,10 @@ export const HUB_ERRORS = {
   },
   HUB_BAD_CREDENTIALS: { status: 401, help: 'User name or password is wrong, or the account is disabled.' },
   HUB_BAD_REQUEST: { status: 400, help: 'The request does not fit its schema; `details` names each place.' },
+  HUB_BROKER: {
+    status: 502,
+    help: 'The MQTT broker is away or did not do what the hub asked, so nothing was changed; the message says why.',
+  },
   HUB_CONFIG: { status: 0, help: 'A setting is unknown or wrong; every problem is listed with its place.' },
   HUB_CONFLICT: {
     status: 409,

@@ -29,6 +29,7 @@ beforeEach(async () => {
     log: silent,
     handlers: {
       authenticate: async (edgeId, token) => (token === 'good' ? { edgeId, region: '4105' } : undefined),
+      identify: async (edgeId) => ({ edgeId, region: '4105' }),
       message: (edge, _topic, payload) => {
         received.push({ edgeId: edge.edgeId, bytes: payload.byteLength })
         return hold
@@ -180,6 +181,7 @@ describe('the embedded broker', () => {
         log: silent,
         handlers: {
           authenticate: async () => undefined,
+          identify: async () => undefined,
           message: async () => {},
           connected: () => {},
           disconnected: () => {},

@@ -49,6 +49,9 @@ export const NewEdge = Type.Object(
 export type NewEdge = Static<typeof NewEdge>
 export const CreatedEdge = Type.Object({ edge: Edge, token: Type.String() })
 export type CreatedEdge = Static<typeof CreatedEdge>
+/** POST /api/edges/:edgeId/token; shown once. */
+export const RenewedEdge = Type.Object({ token: Type.String() })
+export type RenewedEdge = Static<typeof RenewedEdge>
 
 /** GET /api/regions: names of the divisions inside the caller's scope. */
 export const Region = Type.Object({ code: RegionCode, name: Type.String() })

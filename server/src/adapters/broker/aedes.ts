@@ -19,6 +19,7 @@ import { HubError } from '../../errors.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Broker, BrokerHandlers, EdgeIdentity } from '../../ports/broker.ts'
 import { GuardedConnection } from './guarded-connection.ts'
+import { Identities } from './identities.ts'
 
 export interface AedesBrokerOptions {
   host: string
@@ -48,12 +49,14 @@ class AedesBroker implements Broker {
   readonly #aedes: Aedes
   readonly #server: Server
   readonly #edges = new WeakMap<Client, EdgeIdentity>()
+  readonly #identities: Identities
   readonly #connected = new Map<string, Client>()
   #closing: Promise<void> | undefined
 
   constructor(options: AedesBrokerOptions) {
     this.#options = options
     this.#log = options.log.child({ component: 'broker' })
+    this.#identities = new Identities(options.handlers.identify)
     this.#aedes = new Aedes({
       connectTimeout: CONNECT_TIMEOUT_MS,
       drainTimeout: DRAIN_TIMEOUT_MS,
@@ -125,8 +128,8 @@ class AedesBroker implements Broker {
     this.#log.info({ host, port: this.port, tls: this.#options.tls !== undefined }, 'MQTT broker listens')
   }
 
-  isConnected(edgeId: string): boolean {
-    return this.#connected.has(edgeId)
+  async ping(): Promise<void> {
+    if (!this.#server.listening) throw new Error('the broker does not listen')
   }
 
   publish(topic: string, payload: string): Promise<void> {
@@ -170,6 +173,7 @@ class AedesBroker implements Broker {
       this.#log.warn({ edgeId }, 'an edge with an unknown id or a wrong token was refused')
       throw refusal('unknown edge id or wrong token', BAD_CREDENTIALS)
     }
+    this.#identities.forget(edge.edgeId)
     this.#edges.set(client, edge)
     ;(client.conn as GuardedConnection).maxPacketBytes = MAX_PACKET_BYTES
     if (this.#connected.has(edge.edgeId)) {
@@ -187,7 +191,20 @@ class AedesBroker implements Broker {
       this.#log.warn({ edgeId: edge?.edgeId, topic }, 'an edge published to a topic that is not its own')
       throw new Error(`not allowed to publish to ${topic}`)
     }
+    if (await this.#isRevoked(edge.edgeId)) {
+      this.#options.metrics.mqttClosed.inc({ reason: 'revoked' })
+      this.#log.warn({ edgeId: edge.edgeId }, 'an edge that was revoked is disconnected')
+      throw new Error('the credential was revoked')
+    }
     await this.#options.handlers.message(edge, topic, payload)
+  }
+
+  /** A store that is away takes nobody's credential; the message waits for the store further on. */
+  #isRevoked(edgeId: string): Promise<boolean> {
+    return this.#identities.of(edgeId).then(
+      (identity) => identity === undefined,
+      () => false,
+    )
   }
 
   #registered(client: Client): void {
