@@ -101,7 +101,7 @@ describe('the embedded broker', () => {
     }
     expect(await closedBy('slow')).toBe(1)
     await expect.poll(() => heard).toBe(sent)
-    expect(broker.isConnected('frozen')).toBe(false)
+    expect((await metrics.mqttConnections.get()).values[0]?.value).toBe(1)
     await healthy.endAsync(true)
   })
 
