@@ -30,7 +30,7 @@ describe('asking for a grant', () => {
     const grant = await hub.grant(who, 'pub', { minutes: 10 })
     expect(grant).toMatchObject({ state: 'active', userId: who.userId, cameraName: 'Camera pub', note: '' })
     expect(grant.endAtMs - grant.beginAtMs).toBe(600_000)
-    expect(grant.playPath).toBe(`/media/live/${grant.grantId}.flv`)
+    expect(grant.playPath).toBe(`/media/live/${grant.grantId}.flv?camera=pub`)
     const [entry] = await auditOf(grant.grantId)
     expect(entry).toMatchObject({ action: 'grant.given', actor_id: who.userId, subject: 'camera:pub' })
   })

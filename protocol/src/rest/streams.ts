@@ -51,7 +51,7 @@ export const Grant = Type.Object({
   beginAtMs: EpochMs,
   endAtMs: EpochMs,
   approverName: Type.Optional(Type.String()),
-  /** `/media/live/{grantId}.flv`, HTTP-FLV; played with the session cookie only. Present while active. */
+  /** `/media/live/{grantId}.flv?camera={cameraId}`, HTTP-FLV; played with the session cookie only. Present while active. */
   playPath: Type.Optional(Type.String()),
 })
 export type Grant = Static<typeof Grant>

@@ -12,6 +12,8 @@ import { HubError } from '../errors.ts'
 /** A sender that is silent for longer than this is given up. */
 const IDLE_MS = 30_000
 const HEAD_BYTES = 16
+/** Nobody is still sending a file that has not grown for this long. */
+const ABANDONED_MS = 10 * IDLE_MS
 
 /** Bytes that have arrived and are safe on the disk but not in their place yet. `keep` or `discard` it. */
 export interface Received {
@@ -31,11 +33,13 @@ export class EvidenceFiles {
     this.#incoming = join(folder, 'incoming')
   }
 
-  /** Makes the folders and removes what a crash left half written. One hub a data folder: nothing there is in use. */
+  /** Makes the folders and removes what a crash left half written; not what another hub may be writing just now. */
   async start(): Promise<void> {
     await mkdir(this.#incoming, { recursive: true })
     for (const name of await readdir(this.#incoming)) {
-      await rm(join(this.#incoming, name), { force: true })
+      const path = join(this.#incoming, name)
+      const writtenAtMs = (await stat(path).catch(() => undefined))?.mtimeMs ?? 0
+      if (Date.now() - writtenAtMs > ABANDONED_MS) await rm(path, { force: true })
     }
   }
 

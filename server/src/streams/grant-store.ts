@@ -98,7 +98,10 @@ export function viewOf(record: GrantRecord, nowMs: number): Grant {
     beginAtMs: record.beginAtMs,
     endAtMs: record.endAtMs,
     ...(record.approverName === null ? {} : { approverName: record.approverName }),
-    ...(state === 'active' ? { playPath: `/media/live/${record.grantId}.flv` } : {}),
+    // The camera for a proxy before several hubs: who watches it and its publisher have to meet at the same hub.
+    ...(state === 'active'
+      ? { playPath: `/media/live/${record.grantId}.flv?camera=${encodeURIComponent(record.cameraId)}` }
+      : {}),
   }
 }
 
