@@ -208,7 +208,9 @@ export class EdgeApp {
     if (!model) return undefined
     const { detector, cameras } = this.#config
     const { inputWidthPx, inputHeightPx } = detector
-    const wanted = cameras.flatMap(({ rules }) => rules.flatMap(({ classes }) => classes))
+    const wanted = cameras.flatMap(({ rules }) =>
+      rules.flatMap((rule) => ('classes' in rule ? rule.classes : [])),
+    )
     const pool = new DetectorPool({
       model,
       inputSize:

@@ -10,15 +10,11 @@ import { parse as parseYaml } from 'yaml'
 import { problemsOf } from './config/problems.ts'
 import { type CameraConfig, type CheckpointConfig, EdgeFile, type SensorConfig } from './config/schema.ts'
 import { EdgeError } from './errors.ts'
+import { formatFor } from './judge/schedule.ts'
 
 export { type ConfigRow, describeConfig } from './config/reference.ts'
-export {
-  CameraConfig,
-  CheckpointConfig,
-  IntrusionRuleConfig,
-  SensorConfig,
-  SignalRuleConfig,
-} from './config/schema.ts'
+export type { IntrusionRuleConfig, RuleConfig } from './config/rules.ts'
+export { CameraConfig, CheckpointConfig, SensorConfig, SignalRuleConfig } from './config/schema.ts'
 
 export interface DeviceCredential {
   deviceId: string
@@ -196,6 +192,7 @@ function crossProblems(settings: EdgeFile): string[] {
       }
     }
   }
+  problems.push(...attempt(() => cameraProblems(settings.cameras)))
   const users = new Set<string>()
   for (const [index, device] of (settings.intake?.devices ?? []).entries()) {
     const place = `intake/devices/${index}`
@@ -208,6 +205,39 @@ function crossProblems(settings: EdgeFile): string[] {
     users.add(username)
   }
   return problems
+}
+
+/** Time zones that exist, areas and lines that can be met. */
+function cameraProblems(cameras: readonly CameraConfig[]): string[] {
+  const problems: string[] = []
+  for (const [index, { rules = [] }] of (Array.isArray(cameras) ? cameras : []).entries()) {
+    for (const [number, rule] of rules.entries()) {
+      const place = `cameras/${index}/rules/${number}`
+      for (const [window, { timeZone, from, to }] of (rule.schedule ?? []).entries()) {
+        const at = `${place}/schedule/${window}`
+        if (!isTimeZone(timeZone)) problems.push(`${at}/timeZone: there is no time zone ${timeZone}`)
+        if (from !== undefined && from === to) problems.push(`${at}: begins and ends at ${from}`)
+      }
+      if ('minArea' in rule && rule.minArea >= rule.maxArea) {
+        problems.push(`${place}/minArea: ${rule.minArea} is not below maxArea ${rule.maxArea}`)
+      }
+      const ends = 'line' in rule ? rule.line : 'allowed' in rule ? rule.allowed : undefined
+      if (ends?.length === 2 && ends[0]![0] === ends[1]![0] && ends[0]![1] === ends[1]![1]) {
+        problems.push(`${place}/${'line' in rule ? 'line' : 'allowed'}: both points are the same`)
+      }
+    }
+  }
+  return problems
+}
+
+function isTimeZone(name: string | undefined): boolean {
+  if (typeof name !== 'string') return true
+  try {
+    formatFor(name)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function plateKeys(settings: EdgeFile, secrets: SecretReader): PlateKeys {

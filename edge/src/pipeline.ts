@@ -2,7 +2,8 @@
  * One camera from picture to alert: capture, detect, track, judge. Frames of one camera are judged in the order of
  * their capture. Whatever happens to one frame or one alert is counted and logged, and the next frame goes on.
  */
-import type { AlertRecord, CameraHealth, ModelRef } from '@patrolhub/protocol'
+import { randomUUID } from 'node:crypto'
+import type { AlertRecord, CameraHealth, CameraState, ModelRef } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { pause } from './backoff.ts'
 import { CameraCapture, type CameraCaptureOptions } from './capture/camera-capture.ts'
@@ -14,6 +15,8 @@ import { Judge } from './judge/judge.ts'
 import { Tracker, type TrackerOptions } from './track/tracker.ts'
 
 const REPORT_EVERY_MS = 60_000
+/** How long after its limit a lost signal may be told of. */
+const SIGNAL_EVERY_MS = 1000
 const CLOSE_MS = 3000
 /** No frame is this late: further back, the clock was set. */
 const CLOCK_STEP_MS = 5000
@@ -43,6 +46,8 @@ export class CameraPipeline {
   #lateFrames = 0
   #alerts = 0
   #report: NodeJS.Timeout | undefined
+  #signalWatch: NodeJS.Timeout | undefined
+  #isClosing = false
 
   constructor(options: CameraPipelineOptions) {
     this.#options = options
@@ -56,6 +61,7 @@ export class CameraPipeline {
       ...(options.timings ? { timings: options.timings } : {}),
     })
     this.capture.onFrame((frame) => this.#follow(this.#analyse(frame)))
+    this.capture.onState(({ state, why }) => this.#follow(this.#judgeSignal(state, why)))
   }
 
   /** Alerts raised since the start. */
@@ -66,11 +72,17 @@ export class CameraPipeline {
   start(signal: AbortSignal): void {
     this.capture.start(signal)
     this.#report = setInterval(() => this.#reportFailures(), REPORT_EVERY_MS)
+    this.#signalWatch = setInterval(() => {
+      const { state, why } = this.capture.state
+      this.#follow(this.#judgeSignal(state, why))
+    }, SIGNAL_EVERY_MS)
   }
 
   /** Stops the camera and waits for the frames that are being analysed. Idempotent. */
   async close(): Promise<void> {
     clearInterval(this.#report)
+    clearInterval(this.#signalWatch)
+    this.#isClosing = true
     await this.capture.close()
     // A detector that hangs must not keep the edge from stopping.
     const done = new AbortController()
@@ -107,6 +119,11 @@ export class CameraPipeline {
     const { pool, camera } = this.#options
     const { capturedAtMs, streamMs } = frame
     if (camera.rules.length === 0) return
+    // Before the detector borrows the pixels.
+    const luma = this.#judge.lumaOf(frame)
+    const ofPicture = this.#judge.observePicture(frame, luma)
+    for (const alert of ofPicture) await this.#raise(alert, streamMs)
+    if (!this.#judge.needsTracks) return
     const detections = await pool.submit(frame)
     if (!detections) return
     // A detector may answer out of order, and a track cannot go back in time; but when this machine's clock was set
@@ -118,22 +135,33 @@ export class CameraPipeline {
     }
     this.#lastJudgedAtMs = capturedAtMs
     const tracks = this.#tracker.update(detections, capturedAtMs)
-    for (const alert of this.#judge.observe(tracks, capturedAtMs)) await this.#raise(alert, streamMs)
+    const aspect = frame.pictureWidthPx / frame.pictureHeightPx
+    const alerts = this.#judge.observe(tracks, capturedAtMs, aspect)
+    if (luma) alerts.push(...this.#judge.observeStill(luma, tracks, capturedAtMs))
+    for (const alert of alerts) await this.#raise(alert, streamMs)
   }
 
-  async #raise(alert: AlertRecord, streamMs: number): Promise<void> {
+  /** A camera that is closed on purpose has lost nothing. */
+  async #judgeSignal(state: CameraState, why: string): Promise<void> {
+    if (this.#isClosing) return
+    for (const alert of this.#judge.observeSignal(state, why, Date.now())) await this.#raise(alert)
+  }
+
+  /** `streamMs` is the time of the picture that decided it, if one did. */
+  async #raise(found: AlertRecord, streamMs?: number): Promise<void> {
+    const evidenceId = randomUUID()
+    const alert = { ...found, evidenceIds: streamMs === undefined ? [] : [evidenceId] }
     this.#alerts += 1
     await this.#options.onAlert(alert)
     this.#log.info({ alertId: alert.alertId, rule: alert.rule }, 'alert raised')
-    for (const evidenceId of alert.evidenceIds) {
-      this.#options.evidence.requestSnapshot({
-        evidenceId,
-        alertId: alert.alertId,
-        atMs: alert.atMs,
-        camera: this.capture,
-        streamMs,
-      })
-    }
+    if (streamMs === undefined) return
+    this.#options.evidence.requestSnapshot({
+      evidenceId,
+      alertId: alert.alertId,
+      atMs: alert.atMs,
+      camera: this.capture,
+      streamMs,
+    })
   }
 
   #reportFailures(): void {

@@ -35,7 +35,7 @@ function problemsIn(text: string): readonly string[] {
 describe('the configuration of an edge', () => {
   it('is shown by the example file, which is accepted', () => {
     const config = loadEdgeConfig(EXAMPLE)
-    expect(config.cameras[0]?.rules[0]?.zone).toHaveLength(4)
+    expect(config.cameras[0]?.rules[0]).toMatchObject({ kind: 'intrusion', zone: { length: 4 } })
     expect(config.intake.devices[0]).toMatchObject({ username: 'checkpoint-east-gate' })
   })
 
@@ -60,7 +60,9 @@ hub: { url: "ftp://x", mqttUrl: "mqtt://x", token: short, tokenFile: x }
 intake: { devices: [{ deviceId: nobody, password: long-enough }] }
 cameras:
   - { cameraId: c, name: x, region: "4106", sensitivity: open, url: "http://x",
-      rules: [{ kind: loiter }, { kind: intrusion, name: z, zone: [[0, 2], [1, 1]], severity: big }] }
+      rules: [{ kind: loiter }, { kind: running, name: r, zone: [[0,0],[1,0],[1,1]], severity: info, minSeconds: 99,
+        schedule: [{ days: [mo], from: "22:00", to: "22:00", timeZone: Mars/Base }] },
+        { kind: line-crossing, name: l, severity: info, line: [[0.1, 0.1], [0.1, 0.1]] }, { kind: intrusion, name: z, zone: [[0, 2], [1, 1]], severity: big }] }
 sensors: [{ sensorId: c, region: "410502", name: s, unit: m, quantity: Level }]
 `)
     for (const [place, word] of [
@@ -74,8 +76,13 @@ sensors: [{ sensorId: c, region: "410502", name: s, unit: m, quantity: Level }]
       ['cameras/0/sensitivity', 'restricted'],
       ['cameras/0/url', 'rtsps'],
       ['cameras/0/rules/0/kind', 'intrusion'],
-      ['cameras/0/rules/1/zone', 'at least 3'],
-      ['cameras/0/rules/1/severity', 'critical'],
+      ['cameras/0/rules/1/minSeconds', '99'],
+      ['cameras/0/rules/1/schedule/0/days/0', 'pattern'],
+      ['cameras/0/rules/1/schedule/0', 'begins and ends at 22:00'],
+      ['cameras/0/rules/1/schedule/0/timeZone', 'Mars/Base'],
+      ['cameras/0/rules/2/line', 'both points are the same'],
+      ['cameras/0/rules/3/zone', 'at least 3'],
+      ['cameras/0/rules/3/severity', 'critical'],
       ['sensors/0/quantity', 'pattern'],
       ['sensors/0/sensorId', 'already the id of cameras/0'],
     ] as const) {
@@ -149,7 +156,7 @@ describe('the reference of the settings', () => {
     const rows = describeConfig()
     expect(new Set(rows.map((row) => row.path)).size).toBe(rows.length)
     for (const row of rows) expect(row.description, row.path).not.toBe('')
-    expect(rows.find((row) => row.path === 'cameras[].rules[].minSeconds')).toMatchObject({
+    expect(rows.find((row) => row.path === 'cameras[].rules[intrusion].minSeconds')).toMatchObject({
       unit: 's',
       default: '0.5',
     })

@@ -39,7 +39,7 @@ const guarded = (url: string) =>
         zone: WHOLE_PICTURE,
         classes: ['person'],
         minSeconds: 0.5,
-        cooldownSeconds: 30,
+        cooldownSeconds: 1,
         severity: 'major',
       },
     ],

@@ -48,6 +48,36 @@ describe('reasonText', () => {
     expect(reasonText(withValue(15), english)).toContain('unusual')
   })
 
+  it('says every rule of a camera in both languages, with the number of objects where there are more', () => {
+    const facts = {
+      'line-crossing': { className: 'person', direction: 'left', objectsSinceLastAlert: 3 },
+      loitering: { className: 'person', secondsInZone: 61.24 },
+      crowding: { count: 9, minCount: 8 },
+      'wrong-way': { className: 'car' },
+      'stopped-vehicle': { className: 'truck', secondsInZone: 30 },
+      running: { className: 'person' },
+      scatter: { count: 5, minCount: 4 },
+      'left-object': { seconds: 30 },
+      'removed-object': { seconds: 30 },
+      covered: { seconds: 5 },
+      blurred: { seconds: 15 },
+      frozen: { seconds: 60 },
+      'moved-camera': { seconds: 10 },
+      'lost-signal': { seconds: 30, why: 'nothing listens at this address' },
+    }
+    const said = Object.entries(facts).flatMap(([rule, each]) => {
+      const alert = { rule, ruleName: 'Lawn', reason: 'the edge’s own words', facts: each as Alert['facts'] }
+      expect(ruleLabel(rule, english)).not.toBe(rule)
+      expect(ruleLabel(rule, chinese)).toMatch(/[\u4e00-\u9fff]/)
+      return [reasonText(alert, english), reasonText(alert, chinese)]
+    })
+    expect(said.filter((text) => text.includes('{{') || text.startsWith('reason.'))).toEqual([])
+    expect(said).not.toContain('the edge’s own words')
+    expect(said[0]).toBe('Person crossed “Lawn” to the left; 3 objects since the last alert')
+    expect(said[1]).toBe('人员向左越过“Lawn”；自上次告警以来共 3 个目标')
+    expect(said[3]).toBe('人员在“Lawn”停留已 61.2 秒')
+  })
+
   it("keeps the edge's own sentence for a rule or a set of facts that it does not know", () => {
     const alerts: Pick<Alert, 'rule' | 'ruleName' | 'facts' | 'reason'>[] = [
       { ...intrusion, facts: {} },

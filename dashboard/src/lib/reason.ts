@@ -54,8 +54,65 @@ function signalAnomaly({ facts }: Explained, t: TFunction): string | undefined {
   })
 }
 
-const SENTENCES: Readonly<Record<string, (alert: Explained, t: TFunction) => string | undefined>> = {
-  intrusion,
+type Sentence = (alert: Explained, t: TFunction) => string | undefined
+
+/** Says that more than one object was meant, if so. */
+function withOthers(sentence: string | undefined, { facts }: Explained, t: TFunction): string | undefined {
+  const others = facts.objectsSinceLastAlert
+  if (sentence === undefined || typeof others !== 'number' || others < 2) return sentence
+  return t('reason.withOthers', { sentence, number: others })
+}
+
+/** A sentence about one object in a zone, and how long if its text says so. */
+function aboutObject(key: string): Sentence {
+  return (alert, t) => {
+    const { className, secondsInZone: seconds = 0 } = alert.facts
+    if (typeof className !== 'string' || typeof seconds !== 'number') return undefined
+    const what = classLabel(className, t)
+    return withOthers(t(key, { what, zone: alert.ruleName, seconds: number(seconds) }), alert, t)
+  }
+}
+
+const lineCrossed: Sentence = (alert, t) => {
+  const { className, direction } = alert.facts
+  if (typeof className !== 'string' || (direction !== 'left' && direction !== 'right')) return undefined
+  const what = classLabel(className, t)
+  return withOthers(t(`reason.lineCrossed.${direction}`, { what, zone: alert.ruleName }), alert, t)
+}
+
+/** A sentence about how many objects there are. */
+function aboutCount(key: string): Sentence {
+  return ({ facts, ruleName }, t) => {
+    const { count, minCount } = facts
+    if (typeof count !== 'number' || typeof minCount !== 'number') return undefined
+    return t(key, { number: count, limit: minCount, zone: ruleName })
+  }
+}
+
+/** A sentence about how long something has lasted. */
+function aboutTime(key: string): Sentence {
+  return ({ facts, ruleName }, t) => {
+    const { seconds } = facts
+    return typeof seconds === 'number' ? t(key, { seconds: number(seconds), zone: ruleName }) : undefined
+  }
+}
+
+const SENTENCES: Readonly<Record<string, Sentence>> = {
+  intrusion: (alert, t) => withOthers(intrusion(alert, t), alert, t),
+  'line-crossing': lineCrossed,
+  loitering: aboutObject('reason.loitering'),
+  crowding: aboutCount('reason.crowding'),
+  'wrong-way': aboutObject('reason.wrongWay'),
+  'stopped-vehicle': aboutObject('reason.stoppedVehicle'),
+  running: aboutObject('reason.running'),
+  scatter: aboutCount('reason.scatter'),
+  'left-object': aboutTime('reason.leftObject'),
+  'removed-object': aboutTime('reason.removedObject'),
+  covered: aboutTime('reason.covered'),
+  blurred: aboutTime('reason.blurred'),
+  frozen: aboutTime('reason.frozen'),
+  'moved-camera': aboutTime('reason.movedCamera'),
+  'lost-signal': aboutTime('reason.lostSignal'),
   'signal-anomaly': signalAnomaly,
 }
 

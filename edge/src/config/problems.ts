@@ -10,6 +10,7 @@ interface Schema {
   items?: Schema
   anyOf?: Schema[]
   const?: unknown
+  default?: unknown
   minItems?: number
   maxItems?: number
   secret?: boolean
@@ -45,7 +46,8 @@ function walk(schema: Schema, value: unknown, place: string, problems: string[])
     for (const [key, inner] of Object.entries(known)) {
       const item = (value as Record<string, unknown>)[key]
       if (item !== undefined) walk(inner, item, join(place, key), problems)
-      else if (schema.required?.includes(key))
+      // A default is not filled in where the rest of a variant is wrong.
+      else if (schema.required?.includes(key) && inner.default === undefined)
         problems.push(`${join(place, key)}: is missing${meaning(inner)}`)
     }
     return

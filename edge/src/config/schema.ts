@@ -3,26 +3,17 @@ import {
   CameraDescription,
   CheckpointDescription,
   DeviceId,
-  NormPolygon,
   Quantity,
   RegionCode,
   Sensitivity,
   SensorDescription,
   Severity,
 } from '@patrolhub/protocol'
-import { type Static, type TSchema, Type } from 'typebox'
+import { type Static, Type } from 'typebox'
+import { described, RuleConfig } from './rules.ts'
 
 const strict = { additionalProperties: false } as const
 const strictWithDefaults = { ...strict, default: {} } as const
-
-/** The same schema with its own description or default. TypeBox keeps hidden properties that a spread would lose. */
-function described<S extends TSchema>(schema: S, options: { description: string; default?: unknown }): S {
-  const properties = {
-    ...Object.getOwnPropertyDescriptors(schema),
-    ...Object.getOwnPropertyDescriptors(options),
-  }
-  return Object.defineProperties({}, properties) as S
-}
 
 const FilePath = (description: string) => Type.String({ minLength: 1, maxLength: 1000, description })
 
@@ -33,36 +24,6 @@ const place = {
   latitude: Type.Optional(Type.Number({ minimum: -90, maximum: 90, description: 'WGS 84' })),
   longitude: Type.Optional(Type.Number({ minimum: -180, maximum: 180, description: 'WGS 84' })),
 }
-
-/** Alerts when an object of one of the classes stands with its foot point in the zone for `minSeconds`. */
-export const IntrusionRuleConfig = Type.Object(
-  {
-    kind: Type.Literal('intrusion', { description: 'an object of one of the classes stands in the zone' }),
-    name: Type.String({ minLength: 1, maxLength: 80, description: 'what people call this zone' }),
-    zone: described(NormPolygon, { description: 'corners [x, y] of the zone, fractions of the picture' }),
-    classes: Type.Array(Type.String({ minLength: 1, maxLength: 40 }), {
-      minItems: 1,
-      maxItems: 80,
-      default: ['person'],
-      description: 'class names of the detector',
-    }),
-    minSeconds: Type.Number({
-      minimum: 0,
-      maximum: 3600,
-      default: 0.5,
-      description: 'how long the object has to stay in the zone',
-    }),
-    cooldownSeconds: Type.Number({
-      minimum: 0,
-      maximum: 86_400,
-      default: 30,
-      description: 'how long the same object raises no other alert of this rule',
-    }),
-    severity: described(Severity, { description: 'severity of the alert' }),
-  },
-  strict,
-)
-export type IntrusionRuleConfig = Static<typeof IntrusionRuleConfig>
 
 export const CameraConfig = Type.Object(
   {
@@ -81,7 +42,7 @@ export const CameraConfig = Type.Object(
       description: 'frames that are analysed',
       unit: 'frames/s',
     }),
-    rules: Type.Array(IntrusionRuleConfig, { maxItems: 32, default: [], description: 'what raises alerts' }),
+    rules: Type.Array(RuleConfig, { maxItems: 32, default: [], description: 'what raises alerts' }),
   },
   strict,
 )

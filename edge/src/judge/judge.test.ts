@@ -48,6 +48,7 @@ function standing(x: number, y: number, trackId = 1, className = 'person'): Trac
     firstSeenAtMs: 0,
     lastSeenAtMs: 0,
     path: [[x, y]],
+    pathAtMs: [0],
   }
 }
 
@@ -69,8 +70,14 @@ describe('Judge', () => {
   it('counts the stay from the first time the object was seen, one frame before its track is reported', () => {
     const judge = new Judge(camera(), MODEL)
     const path = (first: NormPoint): NormPoint[] => [first, [0.5, 0.5]]
-    judge.observe([{ ...inside(1), firstSeenAtMs: 1000, path: path([0.5, 0.45]) }], 1200)
-    judge.observe([{ ...inside(2), firstSeenAtMs: 1000, path: path([0.5, 0.3]) }], 1200)
+    judge.observe(
+      [{ ...inside(1), firstSeenAtMs: 1000, path: path([0.5, 0.45]), pathAtMs: [1000, 1200] }],
+      1200,
+    )
+    judge.observe(
+      [{ ...inside(2), firstSeenAtMs: 1000, path: path([0.5, 0.3]), pathAtMs: [1000, 1200] }],
+      1200,
+    )
     const alerts = judge.observe([inside(1), inside(2)], 1500)
     expect(alerts.map(({ facts }) => [facts.trackId, facts.secondsInZone])).toEqual([[1, 0.5]])
   })
@@ -102,11 +109,25 @@ describe('Judge', () => {
     expect(judge.observe([inside()], 10_000)).toHaveLength(1)
   })
 
-  it('has a cool-down for each track: another person alerts at once', () => {
-    const judge = new Judge(camera({ minSeconds: 0 }), MODEL)
-    judge.observe([inside(1)], 0)
-    const alerts = judge.observe([inside(1), inside(2)], 200)
-    expect(alerts.map(({ facts }) => facts.trackId)).toEqual([2])
+  it('has one cool-down for the rule: who comes meanwhile is told of when it is over, with the number', () => {
+    const judge = new Judge(camera({ minSeconds: 0, cooldownSeconds: 10 }), MODEL)
+    expect(judge.observe([inside(1)], 0)).toHaveLength(1)
+    let alerts: AlertRecord[] = []
+    for (let atMs = 200; atMs <= 10_000; atMs += 200) {
+      const others = atMs < 1000 ? [inside(2)] : [inside(3), inside(4)]
+      alerts = judge.observe([inside(1), ...others], atMs)
+      expect(alerts).toHaveLength(atMs < 10_000 ? 0 : 1)
+    }
+    expect(alerts[0]!.facts).toMatchObject({ objectsInZone: 3, objectsSinceLastAlert: 3 })
+    expect(alerts[0]!.objects.map(({ trackId, isSubject }) => [trackId, isSubject])).toEqual([
+      [3, true],
+      [4, true],
+      [1, false],
+    ])
+    // Everybody who is there has been told of.
+    for (let atMs = 10_200; atMs <= 30_000; atMs += 200) {
+      expect(judge.observe([inside(1), inside(3), inside(4)], atMs)).toHaveLength(0)
+    }
   })
 
   it('looks at the foot point and at the classes of the rule only', () => {
@@ -136,7 +157,7 @@ describe('Judge', () => {
       severity: 'major',
       zone: SQUARE,
       model: MODEL,
-      evidenceIds: [expect.any(String)],
+      evidenceIds: [],
     })
     expect(alert!.objects.map(({ trackId, isSubject }) => [trackId, isSubject])).toEqual([
       [1, true],

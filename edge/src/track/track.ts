@@ -10,4 +10,6 @@ export interface Track {
   lastSeenAtMs: number
   /** Foot points (bottom centre of the box), oldest first, at most 200. */
   path: NormPoint[]
+  /** When each point of the path was seen, ms; as long as the path. */
+  pathAtMs: number[]
 }

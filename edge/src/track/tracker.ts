@@ -96,7 +96,7 @@ export class Tracker {
     )
     return this.#followed
       .filter(({ isConfirmed, track }) => isConfirmed && track.lastSeenAtMs === atMs)
-      .map(({ track }) => ({ ...track, path: [...track.path] }))
+      .map(({ track }) => ({ ...track, path: [...track.path], pathAtMs: [...track.pathAtMs] }))
   }
 
   #begin({ className, score, boxNorm }: Detection, atMs: number): void {
@@ -109,6 +109,7 @@ export class Tracker {
         firstSeenAtMs: atMs,
         lastSeenAtMs: atMs,
         path: [footPoint(boxNorm)],
+        pathAtMs: [atMs],
       },
       filter: new BoxFilter(boxNorm),
       group: groupOf(className),
@@ -131,7 +132,11 @@ function observe(followed: Followed, { className, score, boxNorm }: Detection, a
   track.boxNorm = boxNorm
   track.lastSeenAtMs = atMs
   track.path.push(footPoint(boxNorm))
-  if (track.path.length > MAX_PATH_POINTS) track.path.shift()
+  track.pathAtMs.push(atMs)
+  if (track.path.length > MAX_PATH_POINTS) {
+    track.path.shift()
+    track.pathAtMs.shift()
+  }
   followed.isConfirmed = true
 }
 
