@@ -45,7 +45,9 @@ export class Watcher {
   /** Resolves when the socket of events is open. */
   async start(): Promise<void> {
     const socket = this.#operator.connect()
-    socket.on('alert', (alert) => this.#take(alert))
+    socket.on('changes', ({ events }) => {
+      for (const { event, payload } of events) if (event === 'alert') this.#take(payload)
+    })
     socket.on('signedOut', () => this.#signInAgain())
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)

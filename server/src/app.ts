@@ -13,14 +13,18 @@ import { edgeCredentials, openBroker } from './adapters/broker/open.ts'
 import { openRelational } from './adapters/relational/open.ts'
 import { openDuckdb } from './adapters/timeseries/duckdb.ts'
 import { openInfluxdb } from './adapters/timeseries/influxdb.ts'
+import { openRedisWakeups } from './adapters/wakeups-redis.ts'
 import { analyticsFeature } from './analytics/analytics.ts'
 import { auditFeature } from './audit/audit-feature.ts'
+import { ChangeLog } from './changes/changes.ts'
+import { changesFeature } from './changes/changes-feature.ts'
 import type { HubConfig } from './config.ts'
 import { type DataFolder, lockDataFolder } from './data-folder.ts'
 import { devicesFeature } from './devices/devices.ts'
 import { edgeAccessRoutes, identifyEdge } from './devices/edge-access.ts'
 import type { Dispatches } from './dispatch/dispatch.ts'
 import { dispatchFeature } from './dispatch/dispatch-feature.ts'
+import { noteMissedDeadlines } from './dispatch/missed-deadlines.ts'
 import { HubError } from './errors.ts'
 import type { EvidenceService } from './evidence/evidence.ts'
 import { evidenceFeature } from './evidence/evidence-feature.ts'
@@ -31,8 +35,10 @@ import { ingestFeature } from './ingest/ingest.ts'
 import { createMetrics, observe } from './metrics.ts'
 import type { Broker } from './ports/broker.ts'
 import type { TimeSeries } from './ports/timeseries.ts'
+import { NO_WAKEUPS } from './ports/wakeups.ts'
 import { pushFeature } from './push/push-feature.ts'
 import { streamsFeature } from './streams/streams-feature.ts'
+import { newHubId, Timers } from './timers/timers.ts'
 
 export interface Hub {
   httpPort: number
@@ -52,6 +58,9 @@ export interface HubApp {
 }
 
 const MEBIBYTE = 1024 * 1024
+const HOUR_MS = 3_600_000
+/** As long as a batch that another hub has taken may be on its way into the store. */
+const GAP_WAIT_MS = 2000
 
 /** Opens the stores and puts the features together; nothing listens yet. */
 export async function composeHub(config: HubConfig, log: Logger): Promise<HubApp> {
@@ -74,39 +83,49 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   let broker: Broker | undefined
   const publish = async (topic: string, payload: string) => broker?.publish(topic, payload)
 
+  const hubId = newHubId()
+  const changes = new ChangeLog()
+  const wakeups = stack.adopt(
+    config.redisUrl === undefined ? NO_WAKEUPS : await openRedisWakeups({ url: config.redisUrl, log }),
+    (opened) => opened.close(),
+  )
   const audit = auditFeature({ config, relational })
   const access = accessFeature({ config, relational, audit, log })
-  const push = pushFeature({ config, access, log })
+  const push = pushFeature({
+    config,
+    access,
+    log,
+    missed: (since, upTo) => changeFeed.missed(since, upTo),
+  })
   // These three call each other; each reaches the others only after all are made.
   const incidents: Incidents = incidentsFeature({
     config,
     relational,
     audit,
-    push,
+    changes,
     evidenceOfAlerts: (db, alertIds) => evidence.ofAlerts(db, alertIds),
     dispatchesOf: (incidentId) => dispatches.ofIncident(incidentId),
     recallDispatches: (trx, recall) => dispatches.recall(trx, recall),
-    announceDispatches: (dispatchIds) => dispatches.announce(dispatchIds),
   })
   const evidence: EvidenceService = evidenceFeature({
     config,
     relational,
     audit,
-    push,
+    changes,
     log,
     snapshotStored: (trx, snapshot) => incidents.snapshotStored(trx, snapshot),
-    announceIncidents: (incidentIds) => incidents.announceToAll(incidentIds),
   })
-  const dispatches: Dispatches = dispatchFeature({ relational, audit, push, access, incidents, evidence })
+  const dispatches: Dispatches = dispatchFeature({ relational, audit, changes, access, incidents, evidence })
   const streams = streamsFeature({
+    hubId,
     relational,
     audit,
-    push,
+    changes,
     access,
     log,
     sendRelay: (edgeId, command) => publish(edgeTopics.relay(edgeId), JSON.stringify(command)),
   })
-  const devices = devicesFeature({ relational, push, audit, log })
+  const devices = devicesFeature({ relational, changes, audit, log })
   const ingest = ingestFeature({
     relational,
     timeseries,
@@ -116,13 +135,41 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     publish,
     ownerOf: (deviceId) => devices.ownerOf(deviceId),
     registerDevices: (trx, edge, hello, atMs) => devices.register(trx, edge, hello, atMs),
-    announceDevices: (change) => devices.announce(change),
+    refreshDevices: (edgeId) => devices.refresh(edgeId),
+    gapWaitMs: config.broker === 'mqtt' ? GAP_WAIT_MS : 0,
+    changes,
     noteState: (edgeId, state, atMs) => devices.noteState(edgeId, state, atMs),
     noteHealth: (trx, edge, record) => devices.noteHealth(trx, edge, record),
     correlate: (trx, alert) => incidents.correlate(trx, alert),
-    announceAlerts: (alertIds) => incidents.announceAlerts(alertIds),
     recordEvidence: (trx, record, edge) => evidence.recordEvidence(trx, record, edge),
-    announceEvidence: (evidenceIds) => evidence.announce(evidenceIds),
+  })
+  const changeFeed = changesFeature({
+    relational,
+    changes,
+    wakeups,
+    push,
+    log,
+    access,
+    incidents,
+    dispatches,
+    evidence,
+    devices,
+    streams,
+  })
+  const timers = new Timers({
+    relational,
+    hubId,
+    log,
+    onHubs: (livingHubs) => streams.sweepViewings(livingHubs),
+  })
+  timers.add({ name: 'changes', everyMs: HOUR_MS, run: (nowMs) => changeFeed.trim(nowMs) })
+  timers.add({
+    name: 'deadlines',
+    everyMs: 1000,
+    run: async (nowMs) => {
+      const missed = await noteMissedDeadlines({ relational, audit, changes }, nowMs)
+      metrics.deadlinesMissed.inc(missed)
+    },
   })
   const analytics = analyticsFeature({
     relational,
@@ -141,6 +188,20 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   observe(metrics, 'push_refused', 'Screens refused: not signed in, foreign origin, too many.', () => {
     return push.stats().refused
   })
+  observe(metrics, 'push_replayed', 'Events told to screens that came back.', () => push.stats().replayed)
+  observe(
+    metrics,
+    'push_resets',
+    'Screens that came back after too much had happened to be told.',
+    () => push.stats().resets,
+  )
+  observe(metrics, 'changes_told', 'Revision up to which changes have been told.', () => {
+    return changeFeed.stats().upTo
+  })
+  observe(metrics, 'changes_skipped', 'Changes left out because they cannot be told.', () => {
+    return changeFeed.stats().skipped
+  })
+  observe(metrics, 'runs_timers', '1 if this hub runs the timers, else 0.', () => (timers.isLeader ? 1 : 0))
   observe(metrics, 'viewings', 'Players open now.', () => streams.stats().viewings)
   observe(metrics, 'cameras_wanted', 'Cameras asked for now.', () => streams.stats().camerasWanted)
   observe(metrics, 'cameras_published', 'Cameras published now.', () => streams.stats().camerasPublished)
@@ -185,12 +246,19 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.ready()
 
   async function start(): Promise<Hub> {
-    access.start()
+    await access.start()
     stack.defer(() => access.close())
     await evidence.start()
+    // With a store of its own no other hub can be alive.
+    const isOnlyHub = config.relational === 'sqlite'
+    if (isOnlyHub) await streams.sweepViewings([])
     await streams.start()
     stack.defer(() => streams.close())
-    await devices.start()
+    await devices.start({ isOnlyHub: config.broker === 'aedes' })
+    await changeFeed.start()
+    stack.defer(() => changeFeed.close())
+    timers.start()
+    stack.defer(() => timers.close())
     // Closed in reverse: first nobody comes in any more, then what is inside is finished, then the stores close.
     stack.defer(() => devices.close())
     stack.defer(() => ingest.close())

@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { accessFeature } from './access/access-feature.ts'
 import { openRelational } from './adapters/relational/open.ts'
 import { auditFeature } from './audit/audit-feature.ts'
+import { ChangeLog } from './changes/changes.ts'
 import { describeSettings, type HubConfig } from './config.ts'
 import { makeDataFolder } from './data-folder.ts'
 import { addEdge } from './devices/devices.ts'
@@ -158,7 +159,11 @@ export async function runCommand(
     const audit = auditFeature({ config, relational })
     switch (command.kind) {
       case 'edge add': {
-        const { edge, token } = await addEdge({ relational, audit }, command.edge, undefined)
+        const { edge, token } = await addEdge(
+          { relational, audit, changes: new ChangeLog() },
+          command.edge,
+          undefined,
+        )
         return `edge ${edge.edgeId} in region ${edge.region} (${levelOf(edge.region)})\ntoken: ${token}\n`
       }
       case 'user add': {

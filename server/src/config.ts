@@ -84,6 +84,12 @@ export const HubSettings = Type.Object(
         secret: true,
       }),
     ),
+    redisUrl: Type.Optional(
+      text(
+        'Redis through which several hubs on one database wake each other, e.g. redis://:password@redis:6379. Without it they hear of each other up to half a second later.',
+        { secret: true },
+      ),
+    ),
     timeseries: choice(['duckdb', 'influxdb'], 'duckdb', 'Engine of the time-series store.'),
     influxUrl: Type.Optional(text('Base address of InfluxDB, e.g. http://influxdb:8086.')),
     influxToken: Type.Optional(

@@ -36,6 +36,10 @@ export function createMetrics() {
     messagesRefused: counter('messages_refused_total', 'MQTT messages that made no sense, by why.', [
       'reason',
     ]),
+    deadlinesMissed: counter(
+      'deadlines_missed_total',
+      'Deadlines of dispatches that passed, noted by this hub.',
+    ),
     newEpochs: counter('ingest_new_epochs_total', 'Hellos with a journal that the hub did not know.'),
     pointsAppended: counter('points_total', 'Points handed to the time-series store.', ['measurement']),
     pointsRefused: counter('points_refused_total', 'Points that the time-series store will never take.'),

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SessionEnd } from '../src/access/access.ts'
 import { accessFeature } from '../src/access/access-feature.ts'
 import { hashToken } from '../src/access/token.ts'
-import { disconnected, ofKind, type People, startPeople } from './support/people.ts'
+import { disconnected, farewells, type People, startPeople } from './support/people.ts'
 
 let hub: People
 beforeAll(async () => {
@@ -107,7 +107,7 @@ describe('a session', () => {
     expect((await hub.ask(operator, 'DELETE', '/api/session')).status).toBe(204)
     await gone
     stop()
-    expect(ofKind(heard, 'signedOut')).toEqual(['signed out'])
+    expect(farewells(heard)).toEqual(['signed out'])
     expect(ended).toEqual([[[operator.sessionHash], 'signed out']])
     expect((await hub.ask(operator, 'GET', '/api/alerts')).status).toBe(401)
     await expect(hub.listen(operator)).rejects.toThrow('HUB_NOT_SIGNED_IN')
@@ -121,7 +121,7 @@ describe('a session', () => {
     const gone = disconnected(socket)
     expect((await hub.ask(administrator, 'DELETE', `/api/users/${who.userId}`)).status).toBe(204)
     await gone
-    expect(ofKind(heard, 'signedOut')).toEqual(['disabled'])
+    expect(farewells(heard)).toEqual(['disabled'])
     const again = await post('/api/session', { username: 'to.disable', password: PASSWORD })
     const unknown = await post('/api/session', { username: 'no.such.user', password: PASSWORD })
     expect(again.json, 'tells no more than of an unknown user').toEqual(unknown.json)
@@ -146,8 +146,8 @@ describe('a session', () => {
     )
     expect(changed.status).toBe(200)
     await both
-    expect(ofKind(here.heard, 'signedOut'), 'the socket comes back by itself').toEqual([])
-    expect(ofKind(there.heard, 'signedOut')).toEqual(['password changed'])
+    expect(farewells(here.heard), 'the socket comes back by itself').toEqual([])
+    expect(farewells(there.heard)).toEqual(['password changed'])
     await hub.listen({ ...person, cookie: changed.cookie })
   })
 

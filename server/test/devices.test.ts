@@ -5,21 +5,22 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type {
   Camera,
+  Changes,
   DeviceList,
-  Edge,
   HealthRecord,
   Hello,
   Overview,
   PassageList,
+  PushPayloads,
   Series,
 } from '@patrolhub/protocol'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSqlite } from '../src/adapters/relational/sqlite.ts'
 import { auditFeature } from '../src/audit/audit-feature.ts'
+import { ChangeLog, changesAfter } from '../src/changes/changes.ts'
 import { type Devices, devicesFeature } from '../src/devices/devices.ts'
 import type { Relational } from '../src/ports/relational.ts'
-import type { Push } from '../src/push/push.ts'
 import { type DashboardSession, signIn } from './support/dashboard-session.ts'
 import { alertRecord, camera, EdgeClient, passage, REGION } from './support/edge-client.ts'
 import {
@@ -70,16 +71,24 @@ function health(state: 'online' | 'offline', framesAnalysed: number): HealthReco
 }
 
 /** The next event of this name that fits. */
-async function heard<T>(event: string, fits: (payload: T) => boolean): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>()
+async function heard<E extends keyof PushPayloads>(
+  event: E,
+  fits: (payload: PushPayloads[E]) => boolean,
+): Promise<PushPayloads[E]> {
+  const { promise, resolve, reject } = Promise.withResolvers<PushPayloads[E]>()
   const timer = setTimeout(() => reject(new Error(`no such ${event} came`)), 10_000)
-  const listener = (payload: T) => fits(payload) && resolve(payload)
-  socket.on(event, listener)
+  const listener = ({ events }: Changes) => {
+    for (const one of events) {
+      const payload = one.payload as PushPayloads[E]
+      if (one.event === event && fits(payload)) resolve(payload)
+    }
+  }
+  socket.on('changes', listener)
   try {
     return await promise
   } finally {
     clearTimeout(timer)
-    socket.off(event, listener)
+    socket.off('changes', listener)
   }
 }
 
@@ -91,7 +100,7 @@ beforeAll(async () => {
   await once(socket as never, 'connect')
   const token = await hub.addEdge('edge-01', REGION)
   edge = await EdgeClient.connect({ port: hub.mqttPort, edgeId: 'edge-01', token })
-  const online = heard<Edge>('edge', ({ edgeId, state }) => edgeId === 'edge-01' && state === 'online')
+  const online = heard('edge', ({ edgeId, state }) => edgeId === 'edge-01' && state === 'online')
   await edge.hello({
     cameras: [camera('cam-01')],
     checkpoints: [{ checkpointId: 'cp-01', name: 'North road', region: REGION, lanes: 2 }],
@@ -119,7 +128,9 @@ describe('devices', () => {
 
   it('tell the screens when a camera changes its state, once, and when their edge goes away', async () => {
     const cameras: Camera[] = []
-    socket.on('camera', (payload: Camera) => cameras.push(payload))
+    socket.on('changes', ({ events }: Changes) => {
+      for (const { event, payload } of events) if (event === 'camera') cameras.push(payload)
+    })
     await edge.send('measurements', 1, [health('online', 10)])
     await expect.poll(() => cameras.at(-1)?.health?.state).toBe('online')
     await edge.send('measurements', 2, [health('online', 20), health('online', 30)])
@@ -264,19 +275,20 @@ describe('names of places', () => {
 
 describe('what is known of devices', () => {
   async function withDevices(
-    work: (devices: Devices, relational: Relational, heard: Camera[]) => Promise<void>,
+    work: (devices: Devices, relational: Relational, noted: () => Promise<string[]>) => Promise<void>,
   ) {
     const folder = await freshFolder()
     for (const edgeId of ['edge-a', 'edge-b']) await createEdge(folder, edgeId, REGION)
     const relational = await openSqlite({ file: join(folder, 'hub.sqlite'), log: silent })
-    const heard: Camera[] = []
-    const push: Push = {
-      send: (_target, message) => message.event === 'camera' && heard.push(message.payload),
-      endSessions: () => {},
-    }
+    const changes = new ChangeLog()
+    /** Cameras that were noted as changed, since the beginning. */
+    const noted = async () =>
+      (await changesAfter(relational.read, 0, 100))
+        .filter(({ kind }) => kind === 'camera')
+        .map(({ subjectId }) => subjectId)
     const audit = auditFeature({ config: { rootScope: '4105' }, relational })
     try {
-      await work(devicesFeature({ relational, push, audit, log: silent }), relational, heard)
+      await work(devicesFeature({ relational, changes, audit, log: silent }), relational, noted)
     } finally {
       await relational.close()
       await rm(folder, { recursive: true, force: true })
@@ -297,16 +309,15 @@ describe('what is known of devices', () => {
       for (const edge of [a, b]) {
         await relational.write.transaction().execute((trx) => devices.register(trx, edge, hello(), 1))
       }
-      for (const { edgeId } of [a, b]) await devices.announce({ edgeId, cameraIds: ['cam-x'] })
+      for (const { edgeId } of [a, b]) await devices.refresh(edgeId)
       expect(devices.ownerOf('cam-x')).toBe('edge-a')
       expect((await devices.find('cam-x'))?.edgeId).toBe('edge-a')
     }))
 
   it('is told although the first attempt to store it failed, and only by the edge that has the camera', () =>
-    withDevices(async (devices, relational, heard) => {
+    withDevices(async (devices, relational, noted) => {
       const { write } = relational
       await write.transaction().execute((trx) => devices.register(trx, a, hello(), 1))
-      await devices.announce({ edgeId: 'edge-a', cameraIds: [] })
       const record = health('online', 1)
       record.cameras[0]!.cameraId = 'cam-x'
       const fault = new Error('the disk is full')
@@ -317,11 +328,14 @@ describe('what is known of devices', () => {
       await expect(failing).rejects.toBe(fault)
       const note = (edge: typeof a) =>
         write.transaction().execute((trx) => devices.noteHealth(trx, edge, record))
-      expect((await note(b)).cameraIds).toEqual([])
-      const change = await note(a)
-      expect(change.cameraIds).toEqual(['cam-x'])
-      await devices.announce(change)
-      expect(heard).toHaveLength(1)
-      expect((await note(a)).cameraIds).toEqual([])
+      expect(await noted()).toEqual(['cam-x'])
+      await note(b)
+      expect(await noted()).toEqual(['cam-x'])
+      await note(a)
+      expect(await noted()).toEqual(['cam-x', 'cam-x'])
+      const told = await devices.views(relational.read, { edgeIds: [], cameraIds: ['cam-x'] })
+      expect(told.cameras).toHaveLength(1)
+      await note(a)
+      expect(await noted()).toEqual(['cam-x', 'cam-x'])
     }))
 })

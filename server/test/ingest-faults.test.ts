@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openSqlite } from '../src/adapters/relational/sqlite.ts'
 import { SqliteError } from '../src/adapters/relational/sqlite-connection.ts'
 import { openDuckdb } from '../src/adapters/timeseries/duckdb.ts'
+import { ChangeLog, changesAfter } from '../src/changes/changes.ts'
 import { type Ingest, type IngestDeps, ingestFeature } from '../src/ingest/ingest.ts'
 import { createMetrics, type Metrics } from '../src/metrics.ts'
 import type { Relational } from '../src/ports/relational.ts'
@@ -29,7 +30,7 @@ let appendFault: () => Error | undefined
 let correlateFault: (reason: string) => Error | undefined
 let noteState: () => Promise<void>
 let correlated: string[]
-let announced: string[]
+let changes: ChangeLog
 
 beforeEach(async () => {
   folder = await freshFolder()
@@ -39,7 +40,7 @@ beforeEach(async () => {
   metrics = createMetrics()
   cursors = []
   correlated = []
-  announced = []
+  changes = new ChangeLog()
   appendFault = () => undefined
   correlateFault = () => undefined
   noteState = async () => {}
@@ -58,10 +59,12 @@ beforeEach(async () => {
     maxWaitingBytes: 1024 * 1024,
     publish: async (_topic, payload) => void cursors.push(JSON.parse(payload) as Cursor),
     ownerOf: () => undefined,
-    registerDevices: async () => ({ edgeId: 'edge-01', cameraIds: [] }),
-    announceDevices: async () => {},
+    registerDevices: async () => {},
+    refreshDevices: async () => {},
+    gapWaitMs: 0,
+    changes,
     noteState: () => noteState(),
-    noteHealth: async () => ({ cameraIds: [] }),
+    noteHealth: async () => {},
     async correlate(trx, { record }) {
       // A write of its own, so that a rolled back transaction shows.
       await trx.insertInto('setting').values({ name: record.alertId, value: record.reason }).execute()
@@ -70,9 +73,7 @@ beforeEach(async () => {
       correlated.push(record.reason)
       return { ok: true }
     },
-    announceAlerts: async (alertIds) => void announced.push(...alertIds),
     recordEvidence: async () => ({ ok: true }),
-    announceEvidence: async () => {},
   }
   ingest = ingestFeature(deps)
   await hello(epoch)
@@ -149,6 +150,7 @@ describe('ingest', () => {
       maxWaitingBytes: 1024,
       publish: async (_topic, payload) => void cursors.push(JSON.parse(payload) as Cursor),
       ownerOf: () => undefined,
+      changes,
     })
     faults = -1 // The first use reads the cursor.
     const payload = { epoch, firstSeq: 1, records: [passage(1), passage(2)] }
@@ -172,7 +174,10 @@ describe('ingest', () => {
     expect(aside).toEqual([{ seq: 2, reason: 'a fault of ours' }])
     const kept = await relational.read.selectFrom('setting').select('value').execute()
     expect(kept.map(({ value }) => value).sort()).toEqual(['a', 'b', 'c'])
-    expect(announced).toEqual([alerts[0]!.alertId, alerts[2]!.alertId, alerts[3]!.alertId])
+    const told = (await changesAfter(relational.read, 0, 100))
+      .filter(({ kind }) => kind === 'alert')
+      .map(({ subjectId }) => subjectId)
+    expect(told).toEqual([alerts[0]!.alertId, alerts[2]!.alertId, alerts[3]!.alertId])
     await batch('alerts', 5, [alertRecord({ reason: 'd' })])
     await answered('alerts', 5)
   })

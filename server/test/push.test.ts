@@ -1,7 +1,16 @@
 import { once } from 'node:events'
-import type { Edge } from '@patrolhub/protocol'
+import type { Edge, PushEvent } from '@patrolhub/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { disconnected, eventually, ofKind, type People, type Person, startPeople } from './support/people.ts'
+import type { PushTarget } from '../src/push/push.ts'
+import {
+  disconnected,
+  eventually,
+  farewells,
+  ofKind,
+  type People,
+  type Person,
+  startPeople,
+} from './support/people.ts'
 
 let hub: People
 beforeAll(async () => {
@@ -17,8 +26,12 @@ const edgeNamed = (name: string, region = '410502003'): Edge => ({
   software: '1',
 })
 
+function send(target: PushTarget, event: PushEvent): void {
+  hub.push.send([{ target, event }], 0)
+}
+
 function sendEdge(name: string, region = '410502003'): void {
-  hub.push.send({ region }, { event: 'edge', payload: edgeNamed(name, region) })
+  send({ region }, { event: 'edge', payload: edgeNamed(name, region) })
 }
 
 async function handshake(headers: Record<string, string>): Promise<Response> {
@@ -41,8 +54,8 @@ describe('a socket', () => {
     const asker = await hub.listen(owner)
     sendEdge('one')
     const grant = { grantId: 'g1' } as never
-    hub.push.send({ region: '410502003', userId: owner.userId }, { event: 'grant', payload: grant })
-    hub.push.send({ region: '410502' }, { event: 'incident', payload: { incidentId: 'i1' } as never })
+    send({ region: '410502003', userId: owner.userId }, { event: 'grant', payload: grant })
+    send({ region: '410502' }, { event: 'incident', payload: { incidentId: 'i1' } as never })
     sendEdge('end', '410502003')
     sendEdge('end', '410503')
     await eventually(() =>
@@ -165,6 +178,6 @@ describe('a socket', () => {
       .execute()
     const { socket, heard } = await hub.listen(engineer)
     await disconnected(socket)
-    expect(ofKind(heard, 'signedOut')).toEqual(['expired'])
+    expect(farewells(heard)).toEqual(['expired'])
   })
 })

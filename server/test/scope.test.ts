@@ -3,10 +3,18 @@
  * teams' dispatches) and nothing else; and all of it.
  */
 import { randomUUID } from 'node:crypto'
-import { type Alert, covers, type Dispatch, type Incident, type Role } from '@patrolhub/protocol'
+import {
+  type Alert,
+  BUILT_IN_ROLES,
+  type BuiltInRole,
+  covers,
+  type Dispatch,
+  type Incident,
+  type PushEvent,
+} from '@patrolhub/protocol'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { roleMay } from '../src/access/permissions.ts'
+import { type Permission, ROLE_PERMISSIONS } from '../src/access/permissions.ts'
 import {
   alertRecord,
   eventually,
@@ -33,7 +41,8 @@ const REGIONS = [
   '410503003',
   '410503003201',
 ] as const
-const ROLES: readonly Role[] = ['operator', 'supervisor', 'patroller', 'engineer', 'auditor', 'administrator']
+const ROLES = BUILT_IN_ROLES
+const roleMay = (role: BuiltInRole, permission: Permission) => ROLE_PERMISSIONS[role].has(permission)
 
 interface Thing {
   region: string
@@ -165,9 +174,11 @@ describe('whoever asks', () => {
           }
           const now: Thing[] = []
           for (const place of places) now.push(await happen(REGIONS[place]!, things[place]!.teamId))
+          await hub.told()
           // Events of one socket come in order: after this one nothing of before is under way.
           for (const { who } of listeners) {
-            hub.push.send({ userId: who.userId }, { event: 'grant', payload: { grantId: 'end' } as never })
+            const event: PushEvent = { event: 'grant', payload: { grantId: 'end' } as never }
+            hub.push.send([{ target: { userId: who.userId }, event }], 0)
           }
           await eventually(() => listeners.every(({ heard }) => ofKind(heard, 'grant').length === 1))
           for (const { who, heard, socket } of listeners) {

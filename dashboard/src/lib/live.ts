@@ -1,10 +1,11 @@
 /**
  * The socket to the hub: the one place where its events enter. Each event updates the cached lists, so that every page
- * shows the same; after each connect everything is fetched again, because events of the time between are lost.
+ * shows the same. A socket that comes back is told what it missed; only if that was too much is everything fetched again.
  */
 import type {
   Alert,
   Camera,
+  Changes,
   ClientToHub,
   DeviceList,
   Dispatch,
@@ -17,6 +18,8 @@ import type {
   Incident,
   IncidentDetail,
   IncidentPage,
+  PushEvent,
+  PushHandshake,
 } from '@patrolhub/protocol'
 import type { QueryClient } from '@tanstack/react-query'
 import { io, type Socket } from 'socket.io-client'
@@ -45,6 +48,8 @@ export class Live {
   readonly #queries: QueryClient
   #socket: Socket<HubToClient, ClientToHub> | undefined
   #state: LiveState = 'connecting'
+  /** Highest that the hub has told; what came after it is asked for when the socket comes back. */
+  #revision: number | undefined
   #refreshing: ReturnType<typeof setTimeout> | undefined
   #comingBack: ReturnType<typeof setTimeout> | undefined
   readonly #toRefresh = new Map<string, readonly unknown[]>()
@@ -60,12 +65,16 @@ export class Live {
 
   start(): void {
     if (this.#socket) return
-    const socket: Socket<HubToClient, ClientToHub> = io({ path: '/socket.io', reconnectionDelayMax: 5_000 })
-    this.#socket = socket
-    socket.on('connect', () => {
-      this.#set('live')
-      void this.#queries.invalidateQueries({ predicate: (query) => query.queryKey[0] !== keys.session[0] })
+    // WebSocket alone: behind several hubs the requests of a long poll would reach different ones.
+    const socket: Socket<HubToClient, ClientToHub> = io({
+      path: '/socket.io',
+      transports: ['websocket'],
+      reconnectionDelayMax: 5_000,
+      auth: (give: (handshake: PushHandshake) => void) =>
+        give(this.#revision === undefined ? {} : { since: this.#revision }),
     })
+    this.#socket = socket
+    socket.on('connect', () => this.#set('live'))
     socket.on('disconnect', () => {
       this.#set('lost')
       // socket.io does not come back by itself when the hub closed the socket, as it does when it stops.
@@ -76,13 +85,7 @@ export class Live {
       // A refused socket may mean that the session is over; the HTTP interface says so clearly.
       if (!socket.active) void this.#checkSession()
     })
-    socket.on('alert', (alert) => this.#alert(alert))
-    socket.on('evidence', (evidence) => this.#evidence(evidence))
-    socket.on('incident', (incident) => this.#incident(incident))
-    socket.on('dispatch', (dispatch) => this.#dispatch(dispatch))
-    socket.on('edge', (edge) => this.#edge(edge))
-    socket.on('camera', (camera) => this.#camera(camera))
-    socket.on('grant', (grant) => this.#grant(grant))
+    socket.on('changes', (changes) => this.#take(changes))
     socket.on('signedOut', (reason) => {
       this.endedBecause = reason
       this.close()
@@ -96,6 +99,7 @@ export class Live {
     this.#refreshing = undefined
     this.#socket?.disconnect()
     this.#socket = undefined
+    this.#revision = undefined
     this.#set('connecting')
   }
 
@@ -118,6 +122,42 @@ export class Live {
     if (!this.#socket || !this.#queries.getQueryData(keys.session)) return
     clearTimeout(this.#comingBack)
     this.#comingBack = setTimeout(() => this.#socket?.connect(), COME_BACK_MS)
+  }
+
+  #take({ revision, events, omittedAlerts, isReset }: Changes): void {
+    const isFirst = this.#revision === undefined
+    this.#revision = revision
+    if (isFirst || isReset) {
+      void this.#queries.invalidateQueries({ predicate: (query) => query.queryKey[0] !== keys.session[0] })
+    }
+    for (const event of events) this.#apply(event)
+    if (omittedAlerts) this.#refresh(keys.alerts)
+  }
+
+  #apply({ event, payload }: PushEvent): void {
+    switch (event) {
+      case 'alert':
+        this.#alert(payload)
+        break
+      case 'evidence':
+        this.#evidence(payload)
+        break
+      case 'incident':
+        this.#incident(payload)
+        break
+      case 'dispatch':
+        this.#dispatch(payload)
+        break
+      case 'edge':
+        this.#edge(payload)
+        break
+      case 'camera':
+        this.#camera(payload)
+        break
+      case 'grant':
+        this.#grant(payload)
+        break
+    }
   }
 
   /** Fetches again soon, once for a burst of events. */

@@ -78,6 +78,8 @@ export const Dispatch = Type.Object({
   createdAtMs: EpochMs,
   acknowledgeByMs: EpochMs,
   arriveByMs: EpochMs,
+  /** Deadlines that passed before the team had done what they ask; they stay on the books. */
+  missed: Type.Array(Type.Union([Type.Literal('acknowledge'), Type.Literal('arrive')])),
   steps: Type.Array(DispatchStep),
   photos: Type.Array(Evidence),
 })

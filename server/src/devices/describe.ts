@@ -54,3 +54,12 @@ export function describedDevices(
   for (const sensor of hello.sensors) take(sensor.sensorId, 'sensor', sensor, 'public')
   return { devices: [...taken.values()], refused }
 }
+
+/** Every device id that the hello names. */
+export function describedIds(hello: Hello): string[] {
+  return [
+    ...hello.cameras.map((camera) => camera.cameraId),
+    ...hello.checkpoints.map((checkpoint) => checkpoint.checkpointId),
+    ...hello.sensors.map((sensor) => sensor.sensorId),
+  ]
+}

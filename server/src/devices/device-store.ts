@@ -11,7 +11,7 @@ import type {
   Sensor,
 } from '@patrolhub/protocol'
 import { selfAndAncestors } from '@patrolhub/protocol'
-import { roleMay } from '../access/permissions.ts'
+import { may } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
 import { inScope, type Scoped } from '../access/scope.ts'
 import type { Db, DbOrTransaction } from '../ports/relational.ts'
@@ -257,7 +257,7 @@ export async function listRegions(db: Db, caller: Principal): Promise<Region[]> 
 }
 
 async function placesOfDispatches(db: Db, caller: Principal): Promise<string[]> {
-  if (!roleMay(caller.role, 'dispatch.step') || caller.teamIds.length === 0) return []
+  if (!may(caller, 'dispatch.step') || caller.teamIds.length === 0) return []
   const rows = await db
     .selectFrom('dispatch')
     .select('region')
@@ -273,5 +273,47 @@ export async function nameRegion(db: DbOrTransaction, region: Region): Promise<v
     .insertInto('region')
     .values(region)
     .onConflict((conflict) => conflict.column('code').doUpdateSet({ name: region.name }))
+    .execute()
+}
+
+/** Who owns these devices; those that nobody has described are missing. */
+export async function ownersOf(
+  db: DbOrTransaction,
+  deviceIds: readonly string[],
+): Promise<Map<string, string>> {
+  const owners = new Map<string, string>()
+  for (let begin = 0; begin < deviceIds.length; begin += UPSERT_ROWS) {
+    const rows = await db
+      .selectFrom('device')
+      .select(['device_id', 'edge_id'])
+      .where('device_id', 'in', deviceIds.slice(begin, begin + UPSERT_ROWS))
+      .execute()
+    for (const row of rows) owners.set(row.device_id, row.edge_id)
+  }
+  return owners
+}
+
+export async function edgesById(db: DbOrTransaction, edgeIds: readonly string[]): Promise<Edge[]> {
+  if (edgeIds.length === 0) return []
+  const rows = await db
+    .selectFrom('edge')
+    .select(EDGE_COLUMNS)
+    .where('edge_id', 'in', [...new Set(edgeIds)])
+    .execute()
+  return rows.map(toEdge)
+}
+
+/** Cameras with the state of their edge. */
+export async function camerasById(
+  db: DbOrTransaction,
+  cameraIds: readonly string[],
+): Promise<(DeviceRow & { edge_state: string })[]> {
+  if (cameraIds.length === 0) return []
+  return db
+    .selectFrom('device')
+    .innerJoin('edge', 'edge.edge_id', 'device.edge_id')
+    .select([...DEVICE_COLUMNS, 'edge.state as edge_state'])
+    .where('device.device_id', 'in', [...new Set(cameraIds)])
+    .where('device.kind', '=', 'camera')
     .execute()
 }

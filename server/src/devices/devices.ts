@@ -1,4 +1,4 @@
-/** Edges, cameras, checkpoints and sensors: what the hub knows of them, and telling the screens when it changes. */
+/** Edges, cameras, checkpoints and sensors: what the hub knows of them. */
 import type {
   Camera,
   CameraHealth,
@@ -14,18 +14,18 @@ import type { Logger } from 'pino'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { Principal } from '../access/principal.ts'
 import { hashToken, newToken, tokenMatches } from '../access/token.ts'
+import type { ChangeLog } from '../changes/changes.ts'
 import { HubError } from '../errors.ts'
 import type { EdgeIdentity } from '../ports/broker.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 import type { Tables } from '../ports/tables.ts'
-import type { Push } from '../push/push.ts'
-import { describedDevices } from './describe.ts'
+import { describedDevices, describedIds } from './describe.ts'
 import { deviceRoutes } from './device-routes.ts'
 import * as store from './device-store.ts'
 
 export interface DevicesDeps {
   relational: Relational
-  push: Push
+  changes: ChangeLog
   log: Logger
   audit: AuditTrail
 }
@@ -39,19 +39,21 @@ export interface Device {
   sensitivity: string
 }
 
-/** What a transaction changed and screens have to be told of once it is committed. */
-export type DeviceChange = { edgeId: string; cameraIds: readonly string[] }
-
 export interface Devices {
   readonly routes: FastifyPluginAsync
-  /** Loads who owns which device; nobody counts as online before it has connected. */
-  start(): Promise<void>
+  /** Loads who owns which device. `isOnlyHub`: nobody is connected, so nobody counts as online before it says so. */
+  start(options: { isOnlyHub: boolean }): Promise<void>
   authenticate(edgeId: string, token: string): Promise<EdgeIdentity | undefined>
-  /** Takes over what the edge says of itself, inside the caller's transaction. `announce` what it answers. */
-  register(trx: Transaction<Tables>, edge: EdgeIdentity, hello: Hello, atMs: number): Promise<DeviceChange>
-  noteHealth(trx: Transaction<Tables>, edge: EdgeIdentity, record: HealthRecord): Promise<DeviceChange>
-  /** After the commit: tells the screens, and reads ownership again. */
-  announce(change: DeviceChange): Promise<void>
+  /** Takes over what the edge says of itself, inside the caller's transaction; `refresh` the edge afterwards. */
+  register(trx: Transaction<Tables>, edge: EdgeIdentity, hello: Hello, atMs: number): Promise<void>
+  noteHealth(trx: Transaction<Tables>, edge: EdgeIdentity, record: HealthRecord): Promise<void>
+  /** Reads again who owns the devices of this edge, after this hub or another has changed it. */
+  refresh(edgeId: string): Promise<void>
+  /** Edges and cameras as screens show them; what is gone is missing. No scope check: the caller has one. */
+  views(
+    db: DbOrTransaction,
+    of: { edgeIds: readonly string[]; cameraIds: readonly string[] },
+  ): Promise<{ edges: Edge[]; cameras: Camera[] }>
   noteState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void>
   /** Resolves when every state that was told is in the store. */
   close(): Promise<void>
@@ -64,7 +66,7 @@ export interface Devices {
 class DeviceService implements Devices {
   readonly routes: FastifyPluginAsync
   readonly #relational: Relational
-  readonly #push: Push
+  readonly #changes: ChangeLog
   readonly #audit: AuditTrail
   readonly #log: Logger
   readonly #owners = new Map<string, string>()
@@ -75,14 +77,14 @@ class DeviceService implements Devices {
 
   constructor(deps: DevicesDeps) {
     this.#relational = deps.relational
-    this.#push = deps.push
+    this.#changes = deps.changes
     this.#audit = deps.audit
     this.#log = deps.log.child({ component: 'devices' })
     this.routes = deviceRoutes({ relational: deps.relational, devices: this, audit: deps.audit })
   }
 
-  async start(): Promise<void> {
-    await store.markAllOffline(this.#relational.write)
+  async start({ isOnlyHub }: { isOnlyHub: boolean }): Promise<void> {
+    if (isOnlyHub) await store.markAllOffline(this.#relational.write)
     for (const { device_id, edge_id } of await store.allOwners(this.#relational.read)) {
       this.#owners.set(device_id, edge_id)
     }
@@ -94,13 +96,10 @@ class DeviceService implements Devices {
     return { edgeId, region: edge.region }
   }
 
-  async register(
-    trx: Transaction<Tables>,
-    edge: EdgeIdentity,
-    hello: Hello,
-    atMs: number,
-  ): Promise<DeviceChange> {
-    const { devices, refused } = describedDevices(edge, hello, (deviceId) => this.#owners.get(deviceId))
+  async register(trx: Transaction<Tables>, edge: EdgeIdentity, hello: Hello, atMs: number): Promise<void> {
+    // Not from memory: another hub may have taken a hello that changed it.
+    const owners = await store.ownersOf(trx, describedIds(hello))
+    const { devices, refused } = describedDevices(edge, hello, (deviceId) => owners.get(deviceId))
     for (const { deviceId, reason } of refused) {
       this.#log.warn({ edgeId: edge.edgeId, deviceId, reason }, 'a device of an edge was not taken')
     }
@@ -119,29 +118,22 @@ class DeviceService implements Devices {
     await store.deleteDevices(trx, edge.edgeId, gone)
     await store.upsertDevices(trx, changed, atMs)
     if (gone.length > 0) this.#log.info({ edgeId: edge.edgeId, gone }, 'devices are no longer on their edge')
-    return {
-      edgeId: edge.edgeId,
-      cameraIds: devices.filter((row) => row.kind === 'camera').map((row) => row.device_id),
-    }
+    await this.#changes.note(trx, 'edge', edge.edgeId)
+    const cameraIds = devices.filter((row) => row.kind === 'camera').map((row) => row.device_id)
+    await this.#changes.note(trx, 'camera', cameraIds)
   }
 
-  async noteHealth(
-    trx: Transaction<Tables>,
-    edge: EdgeIdentity,
-    record: HealthRecord,
-  ): Promise<DeviceChange> {
+  async noteHealth(trx: Transaction<Tables>, edge: EdgeIdentity, record: HealthRecord): Promise<void> {
     const changed: string[] = []
     for (const health of record.cameras) {
       const isOwn = await store.updateHealth(trx, edge.edgeId, health)
       if (isOwn && this.#cameraStates.get(health.cameraId) !== stateText(health))
         changed.push(health.cameraId)
     }
-    return { edgeId: edge.edgeId, cameraIds: changed }
+    await this.#changes.note(trx, 'camera', changed)
   }
 
-  async announce({ edgeId, cameraIds }: DeviceChange): Promise<void> {
-    const edge = await store.findEdge(this.#relational.read, edgeId)
-    if (!edge) return
+  async refresh(edgeId: string): Promise<void> {
     const rows = await store.devicesOfEdge(this.#relational.read, edgeId)
     const described = new Set(rows.map((row) => row.device_id))
     for (const [deviceId, owner] of this.#owners) {
@@ -150,15 +142,18 @@ class DeviceService implements Devices {
       this.#cameraStates.delete(deviceId)
     }
     for (const row of rows) this.#owners.set(row.device_id, edgeId)
-    this.#pushEdge(edge)
-    const cameras = new Set(cameraIds)
-    for (const row of rows) {
-      if (!cameras.has(row.device_id)) continue
-      if (row.health !== null) {
-        this.#cameraStates.set(row.device_id, stateText(JSON.parse(row.health) as CameraHealth))
-      }
-      this.#pushCamera(store.toCamera(row, edge.state === 'online'))
+  }
+
+  async views(
+    db: DbOrTransaction,
+    { edgeIds, cameraIds }: { edgeIds: readonly string[]; cameraIds: readonly string[] },
+  ): Promise<{ edges: Edge[]; cameras: Camera[] }> {
+    const edges = await store.edgesById(db, edgeIds)
+    const rows = await store.camerasById(db, cameraIds)
+    for (const { device_id, health } of rows) {
+      if (health !== null) this.#cameraStates.set(device_id, stateText(JSON.parse(health) as CameraHealth))
     }
+    return { edges, cameras: rows.map((row) => store.toCamera(row, row.edge_state === 'online')) }
   }
 
   noteState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void> {
@@ -189,39 +184,22 @@ class DeviceService implements Devices {
   }
 
   async addEdge(actor: Principal, edge: NewEdge): Promise<CreatedEdge> {
-    const created = await addEdge({ relational: this.#relational, audit: this.#audit }, edge, actor)
-    this.#pushEdge(created.edge)
-    return created
+    return addEdge({ relational: this.#relational, audit: this.#audit, changes: this.#changes }, edge, actor)
   }
 
   async #changeState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void> {
-    const before = await store.findEdge(this.#relational.read, edgeId)
-    if (!before) return
-    await store.updateEdge(this.#relational.write, edgeId, { state, lastSeenAtMs: atMs })
-    if (before.state === state) return
-    this.#log.info({ edgeId, state }, 'edge changed its state')
-    this.#pushEdge({ ...before, state, lastSeenAtMs: atMs })
-    for (const row of await store.devicesOfEdge(this.#relational.read, edgeId)) {
-      if (row.kind === 'camera') this.#pushCamera(store.toCamera(row, state === 'online'))
-    }
-  }
-
-  #pushEdge(edge: Edge): void {
-    const { edgeId, name, region, state, software, lastSeenAtMs, detectorId } = edge
-    const payload: Edge = {
-      edgeId,
-      name,
-      region,
-      state,
-      software,
-      ...(lastSeenAtMs === undefined ? {} : { lastSeenAtMs }),
-      ...(detectorId === undefined ? {} : { detectorId }),
-    }
-    this.#push.send({ region }, { event: 'edge', payload })
-  }
-
-  #pushCamera(camera: Camera): void {
-    this.#push.send({ region: camera.region }, { event: 'camera', payload: camera })
+    const isChanged = await this.#relational.write.transaction().execute(async (trx) => {
+      const before = await store.findEdge(trx, edgeId)
+      if (!before) return false
+      await store.updateEdge(trx, edgeId, { state, lastSeenAtMs: atMs })
+      if (before.state === state) return false
+      await this.#changes.note(trx, 'edge', edgeId)
+      const rows = await store.devicesOfEdge(trx, edgeId)
+      const cameraIds = rows.filter((row) => row.kind === 'camera').map((row) => row.device_id)
+      await this.#changes.note(trx, 'camera', cameraIds)
+      return true
+    })
+    if (isChanged) this.#log.info({ edgeId, state }, 'edge changed its state')
   }
 }
 
@@ -238,7 +216,7 @@ export function devicesFeature(deps: DevicesDeps): Devices {
  * Throws HUB_CONFLICT if the id is taken.
  */
 export async function addEdge(
-  deps: { relational: Relational; audit: AuditTrail },
+  deps: { relational: Relational; audit: AuditTrail; changes: ChangeLog },
   edge: NewEdge,
   actor: Principal | undefined,
 ): Promise<CreatedEdge> {
@@ -246,6 +224,7 @@ export async function addEdge(
   try {
     await deps.relational.write.transaction().execute(async (trx) => {
       await store.insertEdge(trx, edge, hashToken(token))
+      await deps.changes.note(trx, 'edge', edge.edgeId)
       await deps.audit.append(trx, {
         actor,
         action: 'edge.created',

@@ -1,21 +1,14 @@
-/** Composes the dispatch feature: teams, dispatches, and telling the teams and the control room. */
+/** Composes the dispatch feature: teams and dispatches. */
 import type { DispatchDeps, Dispatches } from './dispatch.ts'
 import { dispatchRoutes } from './dispatch-routes.ts'
-import { dispatchesById } from './dispatch-store.ts'
+import { dispatchesById, openDispatchesOf } from './dispatch-store.ts'
 import { recall } from './dispatching.ts'
 import { teamRoutes } from './team-routes.ts'
 import { createTeam } from './teams.ts'
 
 export function dispatchFeature(deps: DispatchDeps): Dispatches {
-  const { relational, push, now = Date.now } = deps
+  const { relational, changes, now = Date.now } = deps
   const { read } = relational
-
-  const announce: Dispatches['announce'] = async (dispatchIds) => {
-    for (const dispatch of await dispatchesById(read, deps, dispatchIds)) {
-      const target = { region: dispatch.incident.region, teamId: dispatch.teamId }
-      push.send(target, { event: 'dispatch', payload: dispatch })
-    }
-  }
 
   return {
     createTeam: (actor, team) => createTeam(deps, actor, team),
@@ -33,10 +26,13 @@ export function dispatchFeature(deps: DispatchDeps): Dispatches {
         rows.map((row) => row.dispatch_id),
       )
     },
-    recall: (trx, order) => recall(trx, order, now()),
-    announce,
+    recall: (trx, order) => recall(trx, changes, order, now()),
+    async views(db, { dispatchIds, incidentIds }) {
+      const ofIncidents = await openDispatchesOf(db, incidentIds)
+      return dispatchesById(db, deps, [...new Set([...dispatchIds, ...ofIncidents])])
+    },
     routes: async (app) => {
-      await app.register(dispatchRoutes({ ...deps, announce }))
+      await app.register(dispatchRoutes(deps))
       await app.register(teamRoutes(deps))
     },
   }

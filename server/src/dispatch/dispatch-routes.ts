@@ -16,11 +16,7 @@ const StateQuery = Type.Unsafe<'open' | 'ended' | 'all'>(
   Type.Union([Type.Literal('open'), Type.Literal('ended'), Type.Literal('all')]),
 )
 
-export interface DispatchRoutesDeps extends DispatchDeps {
-  announce(dispatchIds: readonly string[]): Promise<void>
-}
-
-export function dispatchRoutes(deps: DispatchRoutesDeps): FastifyPluginAsyncTypebox {
+export function dispatchRoutes(deps: DispatchDeps): FastifyPluginAsyncTypebox {
   const { relational, incidents, evidence, now = Date.now } = deps
   const { read } = relational
 
@@ -58,8 +54,6 @@ export function dispatchRoutes(deps: DispatchRoutesDeps): FastifyPluginAsyncType
         const { incidentId } = request.params
         const order = { actor: request.principal, incidentId, order: request.body }
         const dispatchId = await sendTeam(deps, order, now())
-        await deps.announce([dispatchId])
-        await incidents.announce([incidentId])
         return reply.code(201).send(await view(dispatchId))
       },
     )
@@ -131,9 +125,7 @@ export function dispatchRoutes(deps: DispatchRoutesDeps): FastifyPluginAsyncType
       async (request) => {
         const { dispatchId } = request.params
         const step = { actor: request.principal, dispatchId, step: request.body }
-        const { incidentId } = await takeStep(deps, step, now())
-        await deps.announce([dispatchId])
-        await incidents.announce([incidentId])
+        await takeStep(deps, step, now())
         return view(dispatchId)
       },
     )
@@ -161,7 +153,6 @@ export function dispatchRoutes(deps: DispatchRoutesDeps): FastifyPluginAsyncType
             checkTakesPhotos(trx, evidence, dispatch)
           return evidence.storePhoto({ actor, dispatchId, region, mime, body, mayStore })
         })
-        await deps.announce([request.params.dispatchId])
         return reply.code(201).send(photo)
       },
     )

@@ -1,11 +1,12 @@
 /** Reads dispatches as the protocol shows them, and decides who sees which. */
 import type { Dispatch, DispatchState, DispatchStep } from '@patrolhub/protocol'
 import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kysely'
-import { roleMay } from '../access/permissions.ts'
+import { may } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
 import { inScope } from '../access/scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import type { Tables } from '../ports/tables.ts'
+import { missedOf } from './missed-deadlines.ts'
 import type { DispatchIncidents, DispatchPhotos } from './needs.ts'
 
 /** A list has no pages: this many, the newest. */
@@ -16,7 +17,7 @@ export function isVisibleTo(
   caller: Principal,
   eb: ExpressionBuilder<Tables, 'dispatch'>,
 ): Expression<SqlBool> {
-  if (roleMay(caller.role, 'incident.read')) return inScope(caller, eb.ref('dispatch.region'))
+  if (may(caller, 'incident.read')) return inScope(caller, eb.ref('dispatch.region'))
   if (caller.teamIds.length === 0) return sql<SqlBool>`1 = 0`
   return eb('dispatch.team_id', 'in', [...caller.teamIds])
 }
@@ -88,8 +89,9 @@ export async function dispatchesById(
     .select('team.name as team_name')
     .where('dispatch.dispatch_id', 'in', ids)
     .execute()
-  const [steps, photos, incidentViews] = await Promise.all([
+  const [steps, missed, photos, incidentViews] = await Promise.all([
     stepsBy(db, ids),
+    missedOf(db, ids),
     evidence.ofDispatches(db, ids),
     incidents.views(
       db,
@@ -110,6 +112,7 @@ export async function dispatchesById(
       createdAtMs: row.created_at_ms,
       acknowledgeByMs: row.acknowledge_by_ms,
       arriveByMs: row.arrive_by_ms,
+      missed: missed.get(row.dispatch_id) ?? [],
       steps: steps.get(row.dispatch_id) ?? [],
       photos: photos.get(row.dispatch_id) ?? [],
     })
@@ -136,4 +139,19 @@ async function stepsBy(db: DbOrTransaction, ids: readonly string[]): Promise<Map
       })),
     ]),
   )
+}
+
+/** Dispatches of these incidents that a team is still on. */
+export async function openDispatchesOf(
+  db: DbOrTransaction,
+  incidentIds: readonly string[],
+): Promise<string[]> {
+  if (incidentIds.length === 0) return []
+  const rows = await db
+    .selectFrom('dispatch')
+    .select('dispatch_id')
+    .where('incident_id', 'in', [...incidentIds])
+    .where('state', '<>', 'closed')
+    .execute()
+  return rows.map((row) => row.dispatch_id)
 }

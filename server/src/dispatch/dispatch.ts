@@ -4,14 +4,14 @@ import type { Dispatch, NewTeam, Team } from '@patrolhub/protocol'
 import type { Access } from '../access/access.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { Principal } from '../access/principal.ts'
+import type { ChangeLog } from '../changes/changes.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
-import type { Push } from '../push/push.ts'
 import type { DispatchIncidents, DispatchPhotos } from './needs.ts'
 
 export interface DispatchDeps {
   relational: Relational
   audit: AuditTrail
-  push: Push
+  changes: ChangeLog
   access: Pick<Access, 'usersChanged'>
   /** The incidents feature. */
   incidents: DispatchIncidents
@@ -30,7 +30,10 @@ export interface Dispatches {
     trx: DbOrTransaction,
     recall: { incidentId: string; actor: Principal; note: string },
   ): Promise<string[]>
-  /** Pushes `dispatch` to the teams and to the watchers of the regions. */
-  announce(dispatchIds: readonly string[]): Promise<void>
+  /** Dispatches by id, in that order, and what is open of these incidents. No scope check: the caller has one. */
+  views(
+    db: DbOrTransaction,
+    of: { dispatchIds: readonly string[]; incidentIds: readonly string[] },
+  ): Promise<Dispatch[]>
   routes: FastifyPluginAsyncTypebox
 }

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { DispatchState, NewDispatch, NewStep } from '@patrolhub/protocol'
 import type { Principal } from '../access/principal.ts'
-import { mayReach } from '../access/scope.ts'
+import { may } from '../access/decide.ts'
+import type { ChangeLog } from '../changes/changes.ts'
 import { HubError } from '../errors.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import { deadlinesFrom } from './deadlines.ts'
@@ -52,7 +53,7 @@ export async function sendTeam(
   const dispatchId = randomUUID()
   await relational.write.transaction().execute(async (trx) => {
     const incident = (await incidents.views(trx, [incidentId])).get(incidentId)
-    if (!incident || !mayReach(actor, incident.region)) {
+    if (!incident || !may(actor, 'incident.dispatch', { region: incident.region })) {
       throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
     }
     const team = await requireTeam(trx, actor, teamId)
@@ -82,6 +83,7 @@ export async function sendTeam(
       .execute()
     await addStep(trx, { dispatchId, state: 'assigned', actor, note: instruction, atMs })
     await incidents.follow(trx, { incidentId, to: 'assigned', actor, note: team.name })
+    await deps.changes.note(trx, 'dispatch', dispatchId)
     await audit.append(trx, {
       actor,
       action: 'dispatch.created',
@@ -124,6 +126,7 @@ export async function takeStep(
     const hasOtherOpen = (await openOf(trx, incidentId)).length > 0
     const incidentState = incidentStateFor(to, hasOtherOpen)
     if (incidentState) await incidents.follow(trx, { incidentId, to: incidentState, actor, note })
+    await deps.changes.note(trx, 'dispatch', dispatchId)
     await audit.append(trx, {
       actor,
       action: 'dispatch.moved',
@@ -155,6 +158,7 @@ async function stepConflict(trx: DbOrTransaction, dispatch: VisibleDispatch): Pr
 /** See `Dispatches.recall`. */
 export async function recall(
   trx: DbOrTransaction,
+  changes: ChangeLog,
   { incidentId, actor, note }: { incidentId: string; actor: Principal; note: string },
   atMs: number,
 ): Promise<string[]> {
@@ -163,6 +167,7 @@ export async function recall(
     await trx.updateTable('dispatch').set({ state: 'closed' }).where('dispatch_id', '=', dispatchId).execute()
     await addStep(trx, { dispatchId, state: 'closed', actor, note, atMs })
   }
+  await changes.note(trx, 'dispatch', ids)
   return ids
 }
 

@@ -11,7 +11,6 @@ export interface DispatchIncidents {
     trx: DbOrTransaction,
     move: { incidentId: string; to: IncidentState; actor: Principal; note: string },
   ): Promise<void>
-  announce(incidentIds: readonly string[]): Promise<void>
   isDispatchable(state: IncidentState): boolean
 }
 

@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import type { NewTeam, Team } from '@patrolhub/protocol'
 import type { AuditTrail } from '../access/audit-trail.ts'
+import { may } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
-import { inScope, mayReach } from '../access/scope.ts'
+import { inScope } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 
@@ -24,7 +25,7 @@ export async function createTeam(
   actor: Principal | undefined,
   { name, region, kind }: NewTeam,
 ): Promise<Team> {
-  if (actor && !mayReach(actor, region)) {
+  if (actor && !may(actor, 'team.write', { region })) {
     throw new HubError('HUB_OUT_OF_SCOPE', `region ${region} lies outside your scope (${actor.scope})`)
   }
   const teamId = randomUUID()

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { EvidenceDeps, EvidenceService } from './evidence.ts'
 import { EvidenceFiles } from './evidence-files.ts'
 import { evidenceRoutes } from './evidence-routes.ts'
-import { rowsBy } from './evidence-rows.ts'
+import { completeOf, rowsBy } from './evidence-rows.ts'
 import { EvidenceStore } from './evidence-service.ts'
 
 export function evidenceFeature(deps: EvidenceDeps): EvidenceService {
@@ -12,7 +12,7 @@ export function evidenceFeature(deps: EvidenceDeps): EvidenceService {
   return {
     start: () => store.start(),
     recordEvidence: (trx, record, edge) => store.record(trx, record, edge),
-    announce: (evidenceIds) => store.announce(evidenceIds),
+    completeOf,
     ofAlerts: (db, alertIds) => rowsBy(db, 'alert_id', alertIds),
     ofDispatches: (db, dispatchIds) => rowsBy(db, 'dispatch_id', dispatchIds),
     storePhoto: (photo) => store.storePhoto(photo),

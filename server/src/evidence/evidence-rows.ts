@@ -1,9 +1,8 @@
 /** Evidence in the relational store: what each row means, who may see it. */
 import type { Evidence } from '@patrolhub/protocol'
 import type { Selectable } from 'kysely'
-import { roleMay } from '../access/permissions.ts'
+import { may } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
-import { mayReach } from '../access/scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import type { EvidenceTable } from '../ports/tables.ts'
 
@@ -72,14 +71,31 @@ export async function rowsBy(
   return byOwner
 }
 
+/** See `EvidenceService.completeOf`. */
+export async function completeOf(
+  db: DbOrTransaction,
+  evidenceIds: readonly string[],
+): Promise<{ region: string; evidence: Evidence }[]> {
+  if (evidenceIds.length === 0) return []
+  const rows = await db
+    .selectFrom('evidence')
+    .selectAll()
+    .where('evidence_id', 'in', [...new Set(evidenceIds)])
+    .where('stored_at_ms', 'is not', null)
+    .execute()
+  return rows
+    .filter((row) => !isUpload(row))
+    .map((row) => ({ region: row.region, evidence: toEvidence(row) }))
+}
+
 /**
  * True if the caller may see it: by permission and scope; or, as a patroller, photos of their teams' dispatches and
  * snapshots of the incidents that these dispatches are about.
  */
 export async function maySee(db: DbOrTransaction, caller: Principal, row: EvidenceRow): Promise<boolean> {
   if (isUpload(row)) return false
-  if (roleMay(caller.role, 'evidence.read') && mayReach(caller, row.region)) return true
-  if (!roleMay(caller.role, 'dispatch.step') || caller.teamIds.length === 0) return false
+  if (may(caller, 'evidence.read', { region: row.region })) return true
+  if (!may(caller, 'dispatch.step') || caller.teamIds.length === 0) return false
   if (row.dispatch_id !== null) {
     const own = await db
       .selectFrom('dispatch')

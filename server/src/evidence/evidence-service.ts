@@ -89,29 +89,12 @@ export class EvidenceStore {
       .set({ ...fields, stored_at_ms: fits ? row.stored_at_ms : null })
       .where('evidence_id', '=', evidenceId)
       .execute()
-    if (fits && role === 'snapshot') await this.#deps.snapshotStored(trx, { evidenceId, alertId })
+    if (fits && row.stored_at_ms !== null) {
+      await this.#deps.changes.note(trx, 'evidence', evidenceId)
+      if (role === 'snapshot') await this.#deps.snapshotStored(trx, { evidenceId, alertId })
+    }
     this.#countWaiting(edge.edgeId, -1)
     return { ok: true }
-  }
-
-  /** See `EvidenceService.announce`. */
-  async announce(evidenceIds: readonly string[]): Promise<void> {
-    if (evidenceIds.length === 0) return
-    const { relational, push } = this.#deps
-    const rows = await relational.read
-      .selectFrom('evidence')
-      .leftJoin('alert', 'alert.alert_id', 'evidence.alert_id')
-      .selectAll('evidence')
-      .select('alert.incident_id')
-      .where('evidence.evidence_id', 'in', [...evidenceIds])
-      .where('evidence.stored_at_ms', 'is not', null)
-      .execute()
-    const complete = rows.filter((row) => !isUpload(row))
-    for (const row of complete) {
-      push.send({ region: row.region }, { event: 'evidence', payload: toEvidence(row) })
-    }
-    const snapshots = complete.filter((row) => row.role === 'snapshot')
-    await this.#deps.announceIncidents([...new Set(snapshots.flatMap((row) => row.incident_id ?? []))])
   }
 
   /**
@@ -135,7 +118,6 @@ export class EvidenceStore {
       this.stats.refused++
       throw error
     }
-    await this.announce([evidenceId])
   }
 
   async #keep(received: Received, upload: Upload): Promise<void> {
@@ -183,6 +165,7 @@ export class EvidenceStore {
         .set({ stored_at_ms: storedAtMs })
         .where('evidence_id', '=', evidenceId)
         .execute()
+      await this.#deps.changes.note(trx, 'evidence', evidenceId)
       if (row.role === 'snapshot' && row.alert_id !== null) {
         await this.#deps.snapshotStored(trx, { evidenceId, alertId: row.alert_id })
       }
@@ -209,7 +192,7 @@ export class EvidenceStore {
 
   /** See `EvidenceService.storePhoto`. */
   async storePhoto(photo: NewPhoto): Promise<Evidence> {
-    const { relational, audit } = this.#deps
+    const { relational, audit, changes } = this.#deps
     const { actor, dispatchId, region, mime } = photo
     let received: Received
     try {
@@ -243,11 +226,12 @@ export class EvidenceStore {
     await relational.write.transaction().execute(async (trx) => {
       await photo.mayStore(trx)
       await trx.insertInto('evidence').values(row).execute()
+      await changes.note(trx, 'evidence', evidenceId)
+      await changes.note(trx, 'dispatch', dispatchId)
       const detail = { dispatchId, sha256, bytes }
       await audit.append(trx, { actor, action: 'photo.added', subject: `evidence:${evidenceId}`, detail })
     })
     this.#countStored(received)
-    await this.announce([evidenceId])
     return toEvidence(row)
   }
 

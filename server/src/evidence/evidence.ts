@@ -6,20 +6,18 @@ import type { Logger } from 'pino'
 import type { EdgeIdentity } from '../access/access.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { Principal } from '../access/principal.ts'
+import type { ChangeLog } from '../changes/changes.ts'
 import type { HubConfig } from '../config.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
-import type { Push } from '../push/push.ts'
 
 export interface EvidenceDeps {
   config: Pick<HubConfig, 'dataDir'>
   relational: Relational
   audit: AuditTrail
-  push: Push
+  changes: ChangeLog
   log: Logger
-  /** Called inside the transaction in which a snapshot of this alert became complete. Answers the incident it changed. */
-  snapshotStored: (trx: DbOrTransaction, snapshot: StoredSnapshot) => Promise<string | undefined>
-  /** Called after that transaction: pushes the incident and its open dispatches (`incidents.announceToAll`). */
-  announceIncidents: (incidentIds: readonly string[]) => Promise<void>
+  /** Called inside the transaction in which a snapshot of this alert became complete. */
+  snapshotStored: (trx: DbOrTransaction, snapshot: StoredSnapshot) => Promise<void>
   now?: () => number
 }
 
@@ -43,11 +41,14 @@ export interface EvidenceService {
   start(): Promise<void>
   /**
    * Takes an edge's evidence record inside ingest's transaction; a repeat changes nothing. The alert must be there and
-   * be of this edge. After the commit call `announce` with the evidence ids.
+   * be of this edge.
    */
   recordEvidence(trx: DbOrTransaction, record: EvidenceRecord, edge: EdgeIdentity): Promise<RecordOutcome>
-  /** Pushes those of these whose record and bytes are both there. */
-  announce(evidenceIds: readonly string[]): Promise<void>
+  /** Those of these whose record and bytes are both there, each with its region. No scope check: the caller has one. */
+  completeOf(
+    db: DbOrTransaction,
+    evidenceIds: readonly string[],
+  ): Promise<{ region: string; evidence: Evidence }[]>
   /** Evidence of these alerts, by alert id, oldest first. */
   ofAlerts(db: DbOrTransaction, alertIds: readonly string[]): Promise<Map<string, Evidence[]>>
   /** Photos of these dispatches, by dispatch id, oldest first. */

@@ -2,13 +2,20 @@
 import type { IncidentState } from '@patrolhub/protocol'
 import type { Principal } from '../access/principal.ts'
 import { inScope } from '../access/scope.ts'
+import type { ChangeLog } from '../changes/changes.ts'
 import { HubError } from '../errors.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import type { IncidentsDeps, Move } from './incidents.ts'
 import { checkMove, followsTo, hasEnded, type ManualState } from './state.ts'
 
 /** Writes a move whose permission has been checked. Throws HUB_CONFLICT if the incident is no longer in `from`. */
-async function write(trx: DbOrTransaction, from: IncidentState, move: Move, atMs: number): Promise<void> {
+async function write(
+  trx: DbOrTransaction,
+  changes: ChangeLog,
+  from: IncidentState,
+  move: Move,
+  atMs: number,
+): Promise<void> {
   const { incidentId, to, actor, note } = move
   const changed = await trx
     .updateTable('incident')
@@ -29,10 +36,16 @@ async function write(trx: DbOrTransaction, from: IncidentState, move: Move, atMs
       note,
     })
     .execute()
+  await changes.note(trx, 'incident', incidentId)
 }
 
 /** See `Incidents.follow`. */
-export async function follow(trx: DbOrTransaction, move: Move, atMs: number): Promise<void> {
+export async function follow(
+  trx: DbOrTransaction,
+  changes: ChangeLog,
+  move: Move,
+  atMs: number,
+): Promise<void> {
   const { incidentId, to } = move
   const row = await trx
     .selectFrom('incident')
@@ -42,20 +55,20 @@ export async function follow(trx: DbOrTransaction, move: Move, atMs: number): Pr
   if (!row) throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
   const state = row.state as IncidentState
   if (hasEnded(state)) throw new HubError('HUB_CONFLICT', `the incident is ${state}`)
-  if (followsTo(state, to)) await write(trx, state, move, atMs)
+  if (followsTo(state, to)) await write(trx, changes, state, move, atMs)
 }
 
 /**
- * A move by hand; answers the dispatches that it closed. Throws HUB_NOT_FOUND (also outside the scope), HUB_CONFLICT,
+ * A move by hand; one that dismisses the incident recalls its teams. Throws HUB_NOT_FOUND (also outside the scope), HUB_CONFLICT,
  * HUB_FORBIDDEN, or HUB_BAD_REQUEST for a missing note.
  */
 export async function moveByHand(
   deps: IncidentsDeps,
   move: { incidentId: string; to: ManualState; actor: Principal; note: string },
   atMs: number,
-): Promise<string[]> {
+): Promise<void> {
   const { incidentId, to, actor, note } = move
-  return deps.relational.write.transaction().execute(async (trx) => {
+  await deps.relational.write.transaction().execute(async (trx) => {
     const row = await trx
       .selectFrom('incident')
       .select(['state', 'number'])
@@ -65,7 +78,7 @@ export async function moveByHand(
     if (!row) throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
     const from = row.state as IncidentState
     refuse(from, to, actor, note)
-    await write(trx, from, move, atMs)
+    await write(trx, deps.changes, from, move, atMs)
     const recalled = to === 'dismissed' ? await deps.recallDispatches(trx, { incidentId, actor, note }) : []
     await deps.audit.append(trx, {
       actor,
@@ -73,12 +86,11 @@ export async function moveByHand(
       subject: `incident:${incidentId}`,
       detail: { number: row.number, from, to, note, dispatchesClosed: recalled },
     })
-    return recalled
   })
 }
 
 function refuse(from: IncidentState, to: ManualState, actor: Principal, note: string): void {
-  const check = checkMove(from, to, actor.role, note)
+  const check = checkMove(from, to, actor, note)
   if (check.ok) return
   switch (check.why) {
     case 'not from here':

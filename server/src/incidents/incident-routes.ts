@@ -29,12 +29,7 @@ const StateQuery = Type.Unsafe<StateFilter>(
   Type.Union([Type.Literal('open'), Type.Literal('ended'), Type.Literal('all')]),
 )
 
-export interface IncidentRoutesDeps extends IncidentsDeps {
-  /** Tells the screens, and the teams that are on it. */
-  announceToAll(incidentIds: readonly string[]): Promise<void>
-}
-
-export function incidentRoutes(deps: IncidentRoutesDeps): FastifyPluginAsyncTypebox {
+export function incidentRoutes(deps: IncidentsDeps): FastifyPluginAsyncTypebox {
   const { relational, evidenceOfAlerts, now = Date.now } = deps
 
   async function detail(caller: Principal, incidentId: string): Promise<IncidentDetail> {
@@ -46,7 +41,7 @@ export function incidentRoutes(deps: IncidentRoutesDeps): FastifyPluginAsyncType
       transitionsOf(read, incidentId),
       deps.dispatchesOf(incidentId),
     ])
-    const allowed = allowedMoves(incident.state, caller.role)
+    const allowed = allowedMoves(incident.state, caller)
     return { incident, alerts, transitions, dispatches, allowed }
   }
 
@@ -123,9 +118,7 @@ export function incidentRoutes(deps: IncidentRoutesDeps): FastifyPluginAsyncType
         const { principal: actor } = request
         const { incidentId } = request.params
         const { to, note = '' } = request.body
-        const recalled = await moveByHand(deps, { incidentId, to, actor, note }, now())
-        await deps.announceToAll([incidentId])
-        await deps.announceDispatches(recalled)
+        await moveByHand(deps, { incidentId, to, actor, note }, now())
         return detail(actor, incidentId)
       },
     )

@@ -1,5 +1,5 @@
-/** Composes the incidents feature: correlation, moves, views, and telling the screens. */
-import type { DispatchState } from '@patrolhub/protocol'
+/** Composes the incidents feature: correlation, moves and views. */
+import type { ChangeLog } from '../changes/changes.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import { correlate } from './correlate.ts'
 import { follow } from './incident-moves.ts'
@@ -8,65 +8,36 @@ import { alertsById, alertsOfIncident, incidentsById } from './incident-store.ts
 import type { Incidents, IncidentsDeps } from './incidents.ts'
 import { isDispatchable } from './state.ts'
 
-const DONE: DispatchState = 'closed'
-
 export function incidentsFeature(deps: IncidentsDeps): Incidents {
-  const { config, relational, push, evidenceOfAlerts, now = Date.now } = deps
+  const { config, changes, evidenceOfAlerts, now = Date.now } = deps
   const windowMs = config.formIncidentWindowSeconds * 1000
-
-  const announce: Incidents['announce'] = async (incidentIds) => {
-    for (const incident of (await incidentsById(relational.read, incidentIds)).values()) {
-      push.send({ region: incident.region }, { event: 'incident', payload: incident })
-    }
-  }
-  const announceToAll: Incidents['announceToAll'] = async (incidentIds) => {
-    if (incidentIds.length === 0) return
-    await announce(incidentIds)
-    await deps.announceDispatches(await openDispatches(relational.read, incidentIds))
-  }
 
   return {
     correlate: (trx, alert) => correlate(trx, alert, windowMs),
-    async announceAlerts(alertIds) {
-      const alerts = await alertsById(relational.read, alertIds, evidenceOfAlerts)
-      for (const alert of alerts) push.send({ region: alert.region }, { event: 'alert', payload: alert })
-      await announceToAll([...new Set(alerts.map((alert) => alert.incidentId))])
-    },
-    announce,
-    announceToAll,
+    alertViews: (db, alertIds) => alertsById(db, alertIds, evidenceOfAlerts),
     views: incidentsById,
     alertsOf: (db, incidentId) => alertsOfIncident(db, incidentId, ALERTS_OF_INCIDENT, evidenceOfAlerts),
-    follow: (trx, move) => follow(trx, move, now()),
+    follow: (trx, move) => follow(trx, changes, move, now()),
     isDispatchable,
-    snapshotStored: (trx, snapshot) => keepNewestSnapshot(trx, snapshot, now()),
-    routes: incidentRoutes({ ...deps, announceToAll }),
+    snapshotStored: (trx, snapshot) => keepNewestSnapshot(trx, changes, snapshot, now()),
+    routes: incidentRoutes(deps),
   }
-}
-
-/** Dispatches of these incidents that a team is still on. */
-async function openDispatches(db: DbOrTransaction, incidentIds: readonly string[]): Promise<string[]> {
-  const rows = await db
-    .selectFrom('dispatch')
-    .select('dispatch_id')
-    .where('incident_id', 'in', [...incidentIds])
-    .where('state', '<>', DONE)
-    .execute()
-  return rows.map((row) => row.dispatch_id)
 }
 
 /** See `Incidents.snapshotStored`. Snapshots may arrive in any order; the newest by its time stays. */
 async function keepNewestSnapshot(
   trx: DbOrTransaction,
+  changes: ChangeLog,
   { evidenceId, alertId }: { evidenceId: string; alertId: string },
   atMs: number,
-): Promise<string | undefined> {
+): Promise<void> {
   const incident = await trx
     .selectFrom('alert')
     .innerJoin('incident', 'incident.incident_id', 'alert.incident_id')
     .select(['incident.incident_id', 'incident.snapshot_id'])
     .where('alert.alert_id', '=', alertId)
     .executeTakeFirst()
-  if (!incident || incident.snapshot_id === evidenceId) return undefined
+  if (!incident || incident.snapshot_id === evidenceId) return
   const ids = [evidenceId, ...(incident.snapshot_id === null ? [] : [incident.snapshot_id])]
   const newest = await trx
     .selectFrom('evidence')
@@ -76,11 +47,11 @@ async function keepNewestSnapshot(
     .orderBy('evidence_id', 'desc')
     .limit(1)
     .executeTakeFirst()
-  if (newest?.evidence_id !== evidenceId) return undefined
+  if (newest?.evidence_id !== evidenceId) return
   await trx
     .updateTable('incident')
     .set({ snapshot_id: evidenceId, updated_at_ms: atMs })
     .where('incident_id', '=', incident.incident_id)
     .execute()
-  return incident.incident_id
+  await changes.note(trx, 'incident', incident.incident_id)
 }

@@ -1,25 +1,27 @@
-import { INCIDENT_STATES, type IncidentState, type Role } from '@patrolhub/protocol'
+import { BUILT_IN_ROLES, type BuiltInRole, INCIDENT_STATES, type IncidentState } from '@patrolhub/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { ROLE_PERMISSIONS } from '../access/permissions.ts'
 import { numberAfter } from './incident-number.ts'
 import { pageOf, parsePlace, placeText } from './paging.ts'
 import { allowedMoves, checkMove, followsTo, hasEnded, isDispatchable, type ManualState } from './state.ts'
 
 const state = fc.constantFrom(...INCIDENT_STATES)
-const role = fc.constantFrom<Role>(
-  'operator',
-  'supervisor',
-  'patroller',
-  'engineer',
-  'auditor',
-  'administrator',
-)
+const as = (role: BuiltInRole) => ({
+  role,
+  permissions: ROLE_PERMISSIONS[role],
+  scope: '4105',
+  isOnDuty: true,
+  hours: null,
+  askedAtMs: 0,
+})
+const mover = fc.tuple(fc.constantFrom(...BUILT_IN_ROLES), fc.boolean()).map(([role, isOnDuty]) => ({ ...as(role), isOnDuty }))
 const manual = fc.constantFrom<ManualState>('accepted', 'verified', 'closed', 'dismissed')
 
 describe('the moves of an incident', () => {
   it('that a screen offers are exactly those that are then accepted', () => {
     fc.assert(
-      fc.property(state, manual, role, (from, to, who) => {
+      fc.property(state, manual, mover, (from, to, who) => {
         expect(checkMove(from, to, who, 'a note').ok).toBe(allowedMoves(from, who).includes(to))
       }),
     )
@@ -27,7 +29,7 @@ describe('the moves of an incident', () => {
 
   it('end: nothing leaves closed or dismissed, and every state leads to an end', () => {
     const next = (from: IncidentState): IncidentState[] => [
-      ...allowedMoves(from, 'operator'),
+      ...allowedMoves(from, as('operator')),
       ...INCIDENT_STATES.filter((to) => followsTo(from, to)),
     ]
     for (const from of INCIDENT_STATES) {
@@ -52,11 +54,11 @@ describe('the moves of an incident', () => {
   })
 
   it('are as the guide for operators says', () => {
-    expect(allowedMoves('reported', 'operator')).toEqual(['accepted', 'dismissed'])
-    expect(allowedMoves('handled', 'supervisor')).toEqual(['accepted', 'verified', 'dismissed'])
-    expect(allowedMoves('verified', 'operator')).toEqual(['closed'])
-    expect(allowedMoves('reported', 'patroller')).toEqual([])
-    expect(checkMove('reported', 'dismissed', 'operator', ' ')).toEqual({ ok: false, why: 'needs a note' })
+    expect(allowedMoves('reported', as('operator'))).toEqual(['accepted', 'dismissed'])
+    expect(allowedMoves('handled', as('supervisor'))).toEqual(['accepted', 'verified', 'dismissed'])
+    expect(allowedMoves('verified', as('operator'))).toEqual(['closed'])
+    expect(allowedMoves('reported', as('patroller'))).toEqual([])
+    expect(checkMove('reported', 'dismissed', as('operator'), ' ')).toEqual({ ok: false, why: 'needs a note' })
     expect(INCIDENT_STATES.filter(isDispatchable)).toEqual(INCIDENT_STATES.slice(0, 6))
   })
 })

@@ -1,6 +1,7 @@
 /** How an incident may move: pure, one table. */
-import { INCIDENT_STATES, type IncidentState, type MoveIncident, type Role } from '@patrolhub/protocol'
-import { type Permission, roleMay } from '../access/permissions.ts'
+import { INCIDENT_STATES, type IncidentState, type MoveIncident } from '@patrolhub/protocol'
+import { may } from '../access/decide.ts'
+import type { Permission } from '../access/permissions.ts'
 
 /** A state that a person moves an incident to by hand; the others follow its dispatches. */
 export type ManualState = MoveIncident['to']
@@ -53,20 +54,23 @@ export function hasEnded(state: IncidentState): boolean {
   return (ENDED_STATES as readonly IncidentState[]).includes(state)
 }
 
-/** States that this role may move an incident to by hand now, in the order of the work. */
-export function allowedMoves(state: IncidentState, role: Role): ManualState[] {
-  return MANUAL_MOVES.filter((move) => move.from.includes(state) && roleMay(role, move.needs)).map(
+/** Who moves: what a decision needs to know of them. */
+export type Mover = Parameters<typeof may>[0]
+
+/** States that this person may move an incident of their scope to by hand now, in the order of the work. */
+export function allowedMoves(state: IncidentState, who: Mover): ManualState[] {
+  return MANUAL_MOVES.filter((move) => move.from.includes(state) && may(who, move.needs)).map(
     (move) => move.to,
   )
 }
 
 export type MoveCheck = { ok: true } | { ok: false; why: 'not from here' | 'not allowed' | 'needs a note' }
 
-/** Whether a person of this role may make this move with this note. */
-export function checkMove(state: IncidentState, to: ManualState, role: Role, note: string): MoveCheck {
+/** Whether this person may make this move with this note. */
+export function checkMove(state: IncidentState, to: ManualState, who: Mover, note: string): MoveCheck {
   const move = MANUAL_MOVES.find((candidate) => candidate.to === to && candidate.from.includes(state))
   if (!move) return { ok: false, why: 'not from here' }
-  if (!roleMay(role, move.needs)) return { ok: false, why: 'not allowed' }
+  if (!may(who, move.needs)) return { ok: false, why: 'not allowed' }
   if (move.needsNote && note.trim() === '') return { ok: false, why: 'needs a note' }
   return { ok: true }
 }

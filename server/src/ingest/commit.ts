@@ -1,6 +1,7 @@
 /** Writes the records of one batch and its cursor in one transaction, and finds the record that spoils it, if one does. */
 import type { AlertRecord, EvidenceRecord, HealthRecord, JournalRecord } from '@patrolhub/protocol'
 import type { Transaction } from 'kysely'
+import type { ChangeLog } from '../changes/changes.ts'
 import type { EdgeIdentity } from '../ports/broker.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 import type { Tables } from '../ports/tables.ts'
@@ -16,11 +17,8 @@ export interface RecordTakers {
     alert: { record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number },
   ): Promise<Taken>
   recordEvidence(trx: DbOrTransaction, record: EvidenceRecord, edge: EdgeIdentity): Promise<Taken>
-  noteHealth(
-    trx: Transaction<Tables>,
-    edge: EdgeIdentity,
-    record: HealthRecord,
-  ): Promise<{ cameraIds: readonly string[] }>
+  noteHealth(trx: Transaction<Tables>, edge: EdgeIdentity, record: HealthRecord): Promise<void>
+  changes: Pick<ChangeLog, 'note'>
 }
 
 /** A record on its way in; `refused` is set as soon as it is known that it cannot be taken. */
@@ -29,13 +27,6 @@ export interface Item {
   input: unknown
   record: JournalRecord | undefined
   refused: { why: RefusedBecause; reason: string } | undefined
-}
-
-/** What has to be told after the commit. */
-export interface Committed {
-  alertIds: string[]
-  evidenceIds: string[]
-  cameraIds: string[]
 }
 
 export interface Commit {
@@ -58,14 +49,14 @@ export async function commitBatch(
   takers: RecordTakers,
   commit: Commit,
   onFault: (item: Item, error: unknown) => void,
-): Promise<Committed> {
+): Promise<void> {
   try {
-    return await commitOnce(relational, takers, commit)
+    await commitOnce(relational, takers, commit)
+    return
   } catch (error) {
     if (mayTryAgain(relational, error)) throw error
     if (commit.items.length === 0) throw error
   }
-  const all: Committed = { alertIds: [], evidenceIds: [], cameraIds: [] }
   let { from } = commit.cursor
   for (const [index, item] of commit.items.entries()) {
     const isLast = index === commit.items.length - 1
@@ -75,35 +66,31 @@ export async function commitBatch(
       cursor: { from, to: isLast ? commit.cursor.to : item.seq },
       lost: index === 0 ? commit.lost : undefined,
     }
-    const one = await commitOnce(relational, takers, step).catch((error: unknown) => {
+    await commitOnce(relational, takers, step).catch((error: unknown) => {
       if (mayTryAgain(relational, error)) throw error
       onFault(item, error)
       item.refused = { why: 'store', reason: error instanceof Error ? error.message : String(error) }
       return commitOnce(relational, takers, step)
     })
     from = step.cursor.to
-    all.alertIds.push(...one.alertIds)
-    all.evidenceIds.push(...one.evidenceIds)
-    all.cameraIds.push(...one.cameraIds)
   }
-  return all
 }
 
 export function mayTryAgain(relational: Relational, error: unknown): boolean {
   return error instanceof CursorMovedError || relational.isTemporary(error)
 }
 
-function commitOnce(relational: Relational, takers: RecordTakers, commit: Commit): Promise<Committed> {
+function commitOnce(relational: Relational, takers: RecordTakers, commit: Commit): Promise<void> {
   const { key, edge, items, receivedAtMs } = commit
   return relational.write.transaction().execute(async (trx) => {
-    const committed: Committed = { alertIds: [], evidenceIds: [], cameraIds: [] }
-    for (const item of items) await take(trx, takers, item, { edge, receivedAtMs, committed })
+    const alertIds: string[] = []
+    for (const item of items) await take(trx, takers, item, { edge, receivedAtMs, alertIds })
+    await takers.changes.note(trx, 'alert', alertIds)
     const aside = items.flatMap(({ seq, input, refused }) =>
       refused ? [{ seq, reason: refused.reason, payload: input }] : [],
     )
     await setAside(trx, key, commit.lost ? [commit.lost, ...aside] : aside, receivedAtMs)
     await moveCursor(trx, key, { ...commit.cursor, atMs: receivedAtMs })
-    return committed
   })
 }
 
@@ -111,7 +98,7 @@ async function take(
   trx: Transaction<Tables>,
   takers: RecordTakers,
   item: Item,
-  { edge, receivedAtMs, committed }: { edge: EdgeIdentity; receivedAtMs: number; committed: Committed },
+  { edge, receivedAtMs, alertIds }: { edge: EdgeIdentity; receivedAtMs: number; alertIds: string[] },
 ): Promise<void> {
   const { record } = item
   if (!record || item.refused) return
@@ -119,18 +106,16 @@ async function take(
     case 'alert': {
       const taken = await takers.correlate(trx, { record, edge, receivedAtMs })
       if (!taken.ok) item.refused = { why: 'store', reason: taken.reason }
-      else if (!taken.isRepeat) committed.alertIds.push(record.alertId)
+      else if (!taken.isRepeat) alertIds.push(record.alertId)
       return
     }
     case 'evidence': {
       const taken = await takers.recordEvidence(trx, record, edge)
       if (!taken.ok) item.refused = { why: 'store', reason: taken.reason }
-      else committed.evidenceIds.push(record.evidenceId)
       return
     }
     case 'health': {
-      const { cameraIds } = await takers.noteHealth(trx, edge, record)
-      committed.cameraIds.push(...cameraIds)
+      await takers.noteHealth(trx, edge, record)
       return
     }
     case 'passage':

@@ -1,7 +1,7 @@
 /**
  * Takes what edges send and keeps the promise of the cursor protocol: points first (idempotent), then records and
- * cursor in one transaction, then the cursor to the edge, then the news to the screens. A crash between any two of them
- * is repaired by the edge sending the batch again.
+ * cursor in one transaction, then the cursor to the edge. A crash between any two of them is repaired by the edge sending
+ * the batch again. The screens hear of what is committed by the log of changes (changes/changes.ts).
  *
  * Each edge has one lane a stream, so an alert never waits behind measurements. What waits is bounded: while it is too
  * much, the broker reads no further from the edges.
@@ -27,18 +27,12 @@ import type { Relational } from '../ports/relational.ts'
 import type { Tables } from '../ports/tables.ts'
 import type { TimeSeries } from '../ports/timeseries.ts'
 import { checkRecord } from './check-record.ts'
-import { type Committed, commitBatch, type Item, type RecordTakers } from './commit.ts'
-import { type CursorKey, cursorMessage, openCursors, readCursor } from './cursor-store.ts'
+import { commitBatch, type Item, type RecordTakers } from './commit.ts'
+import { type CursorKey, CursorMovedError, cursorMessage, openCursors, readCursor } from './cursor-store.ts'
 import { Lanes } from './lanes.ts'
 import { MessageReader } from './message-reader.ts'
 import { planBatch } from './plan-batch.ts'
 import { pointsOf } from './points.ts'
-
-/** What a hello or a health record changed about devices. */
-export interface DeviceChange {
-  edgeId: string
-  cameraIds: readonly string[]
-}
 
 export interface IngestDeps extends RecordTakers {
   relational: Relational
@@ -50,16 +44,15 @@ export interface IngestDeps extends RecordTakers {
   /** Sends to an edge; resolves when it is on its way. */
   publish(topic: string, payload: string): Promise<void>
   ownerOf(deviceId: string): string | undefined
-  registerDevices(
-    trx: Transaction<Tables>,
-    edge: EdgeIdentity,
-    hello: Hello,
-    atMs: number,
-  ): Promise<DeviceChange>
-  announceDevices(change: DeviceChange): Promise<void>
+  registerDevices(trx: Transaction<Tables>, edge: EdgeIdentity, hello: Hello, atMs: number): Promise<void>
+  /** After a hello is committed. */
+  refreshDevices(edgeId: string): Promise<void>
   noteState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void>
-  announceAlerts(alertIds: readonly string[]): Promise<void>
-  announceEvidence(evidenceIds: readonly string[]): Promise<void>
+  /**
+   * How long a batch that begins past the cursor waits for the one before it, ms. With several hubs the broker deals an
+   * edge's batches out, and the one before may still be on its way into the store at another hub; else 0.
+   */
+  gapWaitMs: number
   now?: () => number
 }
 
@@ -79,6 +72,9 @@ const JOB_BYTES = 2048
 /** How often a batch is tried while a store is in trouble; then the edge has to send it again. */
 const ATTEMPTS = 6
 const FIRST_RETRY_MS = 200
+const OVERTAKEN_MS = 5
+/** Between two looks for the batch before, at another hub. */
+const MAX_GAP_PAUSE_MS = 50
 
 class IngestService implements Ingest {
   readonly #deps: IngestDeps
@@ -88,6 +84,8 @@ class IngestService implements Ingest {
   readonly #stop = new AbortController()
   /** Cursors as committed, so that a batch does not begin with a query: of one epoch an edge and stream, the last one. */
   readonly #cursors = new Map<string, { epoch: string; seq: number }>()
+  /** Cursor of a lane at which the batch that should follow did not come in time. */
+  readonly #givenUp = new Map<string, number>()
   readonly #messages: MessageReader
 
   constructor(deps: IngestDeps) {
@@ -164,20 +162,21 @@ class IngestService implements Ingest {
       )
       return
     }
-    const { opened, change } = await this.#again(() =>
-      this.#deps.relational.write.transaction().execute(async (trx) => ({
-        change: await this.#deps.registerDevices(trx, edge, hello, atMs),
-        opened: await openCursors(trx, edgeId, hello.epoch, startOf(hello), atMs),
-      })),
+    const opened = await this.#again(() =>
+      this.#deps.relational.write.transaction().execute(async (trx) => {
+        await this.#deps.registerDevices(trx, edge, hello, atMs)
+        return openCursors(trx, edgeId, hello.epoch, startOf(hello), atMs)
+      }),
     )
+    await this.#deps.refreshDevices(edgeId)
     for (const stream of STREAMS) {
       const key = { edgeId, stream, epoch: hello.epoch }
+      this.#givenUp.delete(laneOf(key))
       this.#remember(key, opened.seqs[stream])
       await this.#answer(key, opened.seqs[stream], 'hello')
     }
     this.#logHello(edgeId, hello, opened)
     await this.#deps.noteState(edgeId, 'online', atMs)
-    await this.#deps.announceDevices(change)
   }
 
   #logHello(edgeId: string, hello: Hello, opened: Awaited<ReturnType<typeof openCursors>>): void {
@@ -215,9 +214,9 @@ class IngestService implements Ingest {
 
   async #takeBatch(edge: EdgeIdentity, stream: Stream, batch: Batch, arrivedAtMs: number): Promise<void> {
     const key: CursorKey = { edgeId: edge.edgeId, stream, epoch: batch.epoch }
-    let committed: Committed | undefined
+    let isCommitted: boolean
     try {
-      committed = await this.#again(() => this.#storeBatch(edge, key, batch, arrivedAtMs))
+      isCommitted = await this.#again(() => this.#storeBatch(edge, key, batch, arrivedAtMs))
     } catch (err) {
       this.#deps.metrics.batchesGivenUp.inc({ stream })
       this.#log.error(
@@ -226,32 +225,30 @@ class IngestService implements Ingest {
       )
       return
     }
-    if (!committed) return
+    if (!isCommitted) return
     this.#deps.metrics.ingestSeconds.observe({ stream }, (this.#now() - arrivedAtMs) / 1000)
-    await this.#announce(edge.edgeId, committed)
   }
 
-  /** Answers what was committed, or `undefined` if the batch was a repeat or was refused. The edge has its cursor then. */
-  async #storeBatch(
-    edge: EdgeIdentity,
-    key: CursorKey,
-    batch: Batch,
-    arrivedAtMs: number,
-  ): Promise<Committed | undefined> {
+  /** Answers whether something was committed: not if the batch was a repeat or was refused. The edge has its cursor then. */
+  async #storeBatch(edge: EdgeIdentity, key: CursorKey, batch: Batch, arrivedAtMs: number): Promise<boolean> {
     const { metrics, relational, timeseries } = this.#deps
     const { stream } = key
-    const cursor = await this.#cursorOf(key)
-    const plan = planBatch(cursor, batch)
+    let cursor = await this.#cursorOf(key)
+    let plan = planBatch(cursor, batch)
+    if (plan.kind === 'gap' || plan.kind === 'epoch') {
+      cursor = await this.#awaitPredecessor(key, batch)
+      plan = planBatch(cursor, batch)
+    }
     if (plan.kind === 'epoch' || plan.kind === 'gap') {
       metrics.batchesRefused.inc({ stream, reason: plan.kind })
       this.#log.info({ ...key, cursor, firstSeq: batch.firstSeq, reason: plan.kind }, 'batch refused')
       await this.#answer(key, cursor ?? 0, plan.kind)
-      return undefined
+      return false
     }
     metrics.recordsRepeated.inc({ stream }, plan.repeated)
     if (plan.kind === 'repeat') {
       await this.#answer(key, cursor ?? 0, 'committed')
-      return undefined
+      return false
     }
 
     const context = { edge, stream, nowMs: arrivedAtMs, ownerOf: this.#deps.ownerOf }
@@ -266,7 +263,7 @@ class IngestService implements Ingest {
     })
     await this.#appendPoints(timeseries, edge, items)
     try {
-      const committed = await commitBatch(
+      await commitBatch(
         relational,
         this.#deps,
         {
@@ -286,7 +283,7 @@ class IngestService implements Ingest {
       this.#remember(key, plan.upTo)
       this.#count(key, items, plan.lost)
       await this.#answer(key, plan.upTo, 'committed')
-      return committed
+      return true
     } catch (error) {
       this.#cursors.delete(laneOf(key))
       throw error
@@ -334,19 +331,30 @@ class IngestService implements Ingest {
     }
   }
 
-  async #announce(edgeId: string, committed: Committed): Promise<void> {
-    const { alertIds, evidenceIds, cameraIds } = committed
-    if (alertIds.length > 0) await this.#deps.announceAlerts(alertIds)
-    if (evidenceIds.length > 0) await this.#deps.announceEvidence(evidenceIds)
-    if (cameraIds.length > 0) await this.#deps.announceDevices({ edgeId, cameraIds })
-  }
-
   async #cursorOf(key: CursorKey): Promise<number | undefined> {
     const known = this.#cursors.get(laneOf(key))
     if (known?.epoch === key.epoch) return known.seq
     const seq = await readCursor(this.#deps.relational.write, key)
     if (seq !== undefined) this.#remember(key, seq)
     return seq
+  }
+
+  /** Where the cursor is once another hub has moved it to where the batch begins, or when there was time enough for it. */
+  async #awaitPredecessor(key: CursorKey, batch: Batch): Promise<number | undefined> {
+    const patienceEndsMs = performance.now() + this.#deps.gapWaitMs
+    for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, MAX_GAP_PAUSE_MS)) {
+      this.#cursors.delete(laneOf(key))
+      const cursor = await this.#cursorOf(key)
+      const isThere = cursor !== undefined && planBatch(cursor, batch).kind !== 'gap'
+      // The batches behind one that waited in vain need not wait again.
+      const isGivenUp = cursor !== undefined && this.#givenUp.get(laneOf(key)) === cursor
+      if (isThere || isGivenUp || this.#stop.signal.aborted) return cursor
+      if (performance.now() >= patienceEndsMs) {
+        if (cursor !== undefined) this.#givenUp.set(laneOf(key), cursor)
+        return cursor
+      }
+      await delay(pauseMs)
+    }
   }
 
   #remember(key: CursorKey, seq: number): void {
@@ -368,8 +376,10 @@ class IngestService implements Ingest {
         return await work()
       } catch (err) {
         if (attempt >= ATTEMPTS || this.#stop.signal.aborted) throw err
-        const waitMs = FIRST_RETRY_MS * 2 ** (attempt - 1)
-        this.#log.warn({ err, attempt, waitMs }, 'storing failed; trying again')
+        // Another hub was faster: read the cursor again at once.
+        const wasOvertaken = err instanceof CursorMovedError
+        const waitMs = wasOvertaken ? OVERTAKEN_MS : FIRST_RETRY_MS * 2 ** (attempt - 1)
+        if (!wasOvertaken) this.#log.warn({ err, attempt, waitMs }, 'storing failed; trying again')
         // Aborted by close(): the next attempt is the last.
         await delay(waitMs, undefined, { signal: this.#stop.signal }).catch(() => undefined)
       }

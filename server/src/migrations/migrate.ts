@@ -3,10 +3,12 @@ import { type Kysely, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import { HubError } from '../errors.ts'
 import * as first from './001-first.ts'
+import * as changes from './002-changes.ts'
 
 /** In order; names are for ever. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-first': first,
+  '002-changes': changes,
 }
 
 /**

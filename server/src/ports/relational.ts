@@ -20,5 +20,7 @@ export interface Relational {
   violation(error: unknown): 'unique' | 'foreign-key' | 'not-null' | undefined
   /** True if the same statement may well succeed later: the store is locked, away or has no room. */
   isTemporary(error: unknown): boolean
+  /** Called after every transaction that this process has committed through `write`. Answers how to stop. */
+  onCommit(listener: () => void): () => void
   close(): Promise<void>
 }

@@ -205,6 +205,32 @@ export interface ViewingTable {
   closed_at_ms: number | null
   bytes: number
   why_closed: string | null
+  /** The hub whose player it is: when that hub dies, another closes it on the record. */
+  hub_id: ColumnType<string, string | undefined, never>
+}
+
+/** The log of changes, see changes/changes.ts. */
+export interface ChangeTable {
+  revision: Generated<number>
+  kind: string
+  subject_id: string
+  detail: string
+  at_ms: number
+}
+
+/** Who does what must be done once, see timers/lease.ts. */
+export interface LeaseTable {
+  name: string
+  holder: string
+  /** Counted up by the holder while it lives. */
+  beat: number
+}
+
+export interface MissedDeadlineTable {
+  dispatch_id: string
+  deadline: 'acknowledge' | 'arrive'
+  due_at_ms: number
+  noted_at_ms: number
 }
 
 export interface AuditTable {
@@ -239,4 +265,7 @@ export interface Tables {
   viewing_grant: GrantTable
   viewing: ViewingTable
   audit: AuditTable
+  change: ChangeTable
+  lease: LeaseTable
+  missed_deadline: MissedDeadlineTable
 }

@@ -2,17 +2,19 @@
  * socket.io on the hub's HTTP server. A client is who its session cookie says; it joins rooms once, at the handshake:
  * one a kind of event that its role may watch, of its own scope; those of its teams; its user's. It says nothing: what
  * it sends is ignored. A client that does not read is cut when the hub holds too much for it, at once or for too long; it
- * comes back by itself and fetches the lists again.
+ * comes back by itself, and whoever comes back is told what it missed before it is told what is new.
  */
-import type { ClientToHub, HubToClient } from '@patrolhub/protocol'
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ClientToHub, type HubToClient, PushHandshake, parser } from '@patrolhub/protocol'
 import { type DefaultEventsMap, Server, type Socket } from 'socket.io'
 import type { SessionEnd, SignedIn } from '../access/access.ts'
 import type { HubErrorCode } from '../errors.ts'
 import { isSameOrigin } from './origin.ts'
 import { bufferedBytes, cutTransport } from './outgoing.ts'
-import type { PushEvent, PushTarget } from './push.ts'
+import { packetsFor } from './packets.ts'
 import type { PushDeps, PushSockets, PushStats } from './push-sockets.ts'
-import { roomOfSession, roomOfUser, roomsOfPrincipal, roomsOfTarget } from './rooms.ts'
+import { roomOfSession, roomOfUser, roomsOfPrincipal } from './rooms.ts'
 
 /** More than this waiting for one socket, in bytes, and it is cut. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024
@@ -25,19 +27,26 @@ const LOOK_AFTER_MS = 20
 const MAX_SOCKETS_PER_USER = 40
 /** A client that was told that its session has ended has this long to take it in. */
 const FAREWELL_MS = 2000
+/** A client may know more than this hub for this long, when it comes from another hub. */
+const AHEAD_MS = 3000
+const AHEAD_LOOK_MS = 20
 
 interface SocketData {
   signedIn: SignedIn
   expiry: NodeJS.Timeout
+  /** It has been told everything up to what all are told; until then it is told what it missed, and nothing else. */
+  isLive?: boolean
   /** Since when more than MAX_BEHIND_BYTES wait for it; monotonic. */
   behindSinceMs?: number | undefined
 }
 type HubSocket = Socket<ClientToHub, HubToClient, DefaultEventsMap, SocketData>
 type HubServer = Server<ClientToHub, HubToClient, DefaultEventsMap, SocketData>
 
+const parseHandshake = parser(PushHandshake)
+
 export function pushFeature(deps: PushDeps): PushSockets {
   const log = deps.log.child({ component: 'push' })
-  const stats: PushStats = { connected: 0, sent: 0, slowClientsCut: 0, refused: 0 }
+  const stats: PushStats = { connected: 0, sent: 0, slowClientsCut: 0, refused: 0, replayed: 0, resets: 0 }
   const io: HubServer = new Server({
     path: '/socket.io',
     serveClient: false,
@@ -66,7 +75,7 @@ export function pushFeature(deps: PushDeps): PushSockets {
   /** Answers why the socket is not taken, if it is not. */
   async function signIn(socket: HubSocket): Promise<HubErrorCode | undefined> {
     const signedIn = await deps.access.authenticate(socket.request.headers.cookie)
-    if (!signedIn || signedIn.principal.mustChangePassword) return 'HUB_NOT_SIGNED_IN'
+    if (!isReady(signedIn)) return 'HUB_NOT_SIGNED_IN'
     const others = io.of('/').adapter.rooms.get(roomOfUser(signedIn.principal.userId))
     if (others && others.size >= MAX_SOCKETS_PER_USER) return 'HUB_TOO_MANY_REQUESTS'
     socket.data.signedIn = signedIn
@@ -79,6 +88,10 @@ export function pushFeature(deps: PushDeps): PushSockets {
     socket.join(roomsOfPrincipal(principal))
     // setTimeout holds at most 2^31 - 1 ms; a session is shorter than that.
     socket.data.expiry = setTimeout(() => farewell(socket, 'expired'), expiresAtMs - Date.now())
+    catchUp(socket).catch((error) => {
+      log.error({ err: error }, 'a socket could not be told what it missed')
+      cutTransport(socket.conn)
+    })
     socket.on('disconnect', () => {
       stats.connected--
       clearTimeout(socket.data.expiry)
@@ -95,6 +108,43 @@ export function pushFeature(deps: PushDeps): PushSockets {
       },
     )
   })
+
+  /** Everything up to this revision has been sent to those who are live. */
+  let sentRevision = 0
+
+  /**
+   * Tells what was committed after the revision that the client knows, as far as it concerns it, until it is level with
+   * the others; what they are told meanwhile it is told here. Nothing is told twice.
+   */
+  async function catchUp(socket: HubSocket): Promise<void> {
+    const handshake = parseHandshake(socket.handshake.auth)
+    const since = handshake.ok ? handshake.value.since : undefined
+    if (since === undefined) {
+      // It fetches its lists after this: they hold at least what this revision stands for.
+      socket.emit('changes', { revision: sentRevision, events: [] })
+      socket.data.isLive = true
+      return
+    }
+    let upTo = since
+    // Another hub may have told it more than this one has read yet.
+    const patienceEndsMs = performance.now() + AHEAD_MS
+    while (upTo > sentRevision && performance.now() < patienceEndsMs) await delay(AHEAD_LOOK_MS)
+    let isReset = upTo > sentRevision
+    while (!isReset && upTo < sentRevision) {
+      const toRevision = sentRevision
+      const missed = await deps.missed(upTo, toRevision)
+      if (!socket.connected) return
+      if (missed) {
+        const [packet] = packetsFor(missed, [socket], toRevision)
+        if (packet) socket.emit('changes', packet.changes)
+        stats.replayed += packet?.changes.events.length ?? 0
+        upTo = toRevision
+      } else isReset = true
+    }
+    if (isReset) stats.resets++
+    socket.emit('changes', { revision: sentRevision, events: [], ...(isReset ? { isReset } : {}) })
+    socket.data.isLive = true
+  }
 
   function farewell(socket: HubSocket, reason: SessionEnd): void {
     for (const room of [...socket.rooms]) socket.leave(room)
@@ -139,26 +189,29 @@ export function pushFeature(deps: PushDeps): PushSockets {
     }
   }
 
-  const stopListening = [
-    deps.access.onSessionsEnded(endSessions),
-    deps.access.onUsersChanged((userIds) => {
-      for (const socket of socketsIn(userIds.map(roomOfUser))) cutTransport(socket.conn)
-    }),
-  ]
+  function refreshUsers(userIds: readonly string[]): void {
+    for (const socket of socketsIn(userIds.map(roomOfUser))) cutTransport(socket.conn)
+  }
+
+  const stopListening = [deps.access.onSessionsEnded(endSessions), deps.access.onUsersChanged(refreshUsers)]
   let closing: Promise<void> | undefined
 
   return {
     attach: (server) => {
       io.attach(server)
     },
-    send(target: PushTarget, message: PushEvent) {
-      const rooms = roomsOfTarget(target, message.event)
-      if (rooms.length === 0) return
-      stats.sent++
-      io.to(rooms).emit(message.event, ...([message.payload] as never))
+    send(messages, revision) {
+      sentRevision = Math.max(sentRevision, revision)
+      if (messages.length === 0) return
+      stats.sent += messages.length
+      const live = [...io.of('/').sockets.values()].filter((socket) => socket.data.isLive)
+      for (const { socketIds, changes } of packetsFor(messages, live, sentRevision)) {
+        io.to(socketIds).emit('changes', changes)
+      }
       look ??= setTimeout(cutSlowClients, LOOK_AFTER_MS)
     },
     endSessions,
+    refreshUsers,
     stats: () => ({ ...stats }),
     close() {
       closing ??= (async () => {
@@ -173,6 +226,12 @@ export function pushFeature(deps: PushDeps): PushSockets {
       return closing
     },
   }
+}
+
+/** Neither a one-time password nor a missing second factor stands before everything else. */
+function isReady(signedIn: SignedIn | undefined): signedIn is SignedIn {
+  const { mustChangePassword = true, mustEnrolSecondFactor = true } = signedIn?.principal ?? {}
+  return !mustChangePassword && !mustEnrolSecondFactor
 }
 
 function hasSameRooms(a: SignedIn, b: SignedIn): boolean {

@@ -4,12 +4,14 @@ import type { Server as TlsServer } from 'node:https'
 import type { Logger } from 'pino'
 import type { Access } from '../access/access.ts'
 import type { HubConfig } from '../config.ts'
-import type { Push } from './push.ts'
+import type { Push, PushMessage } from './push.ts'
 
 export interface PushDeps {
   config: Pick<HubConfig, 'trustProxy'>
   access: Pick<Access, 'authenticate' | 'onSessionsEnded' | 'onUsersChanged'>
   log: Logger
+  /** What changed after the one revision up to the other, as it stands now; `undefined` if that is too much to tell. */
+  missed(since: number, upTo: number): Promise<PushMessage[] | undefined>
 }
 
 export interface PushStats {
@@ -20,6 +22,10 @@ export interface PushStats {
   slowClientsCut: number
   /** Handshakes refused: no session, one-time password, a foreign origin, or too many of one user. */
   refused: number
+  /** Events told to clients that came back. */
+  replayed: number
+  /** Clients that came back after too much had happened, and fetch their lists again. */
+  resets: number
 }
 
 export interface PushSockets extends Push {

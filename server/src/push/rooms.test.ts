@@ -1,6 +1,7 @@
-import type { Role } from '@patrolhub/protocol'
+import type { BuiltInRole } from '@patrolhub/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { ROLE_PERMISSIONS } from '../access/permissions.ts'
 import type { Principal } from '../access/principal.ts'
 import { isSameOrigin } from './origin.ts'
 import { roomsOfPrincipal, roomsOfTarget } from './rooms.ts'
@@ -9,15 +10,22 @@ const code = fc
   .constantFrom(4, 6, 9, 12, 15)
   .chain((length) => fc.stringMatching(new RegExp(`^[01]{${length}}$`)))
 
-const principal = (more: Partial<Principal>): Principal => ({
+const principal = ({ role = 'operator', ...more }: Partial<Principal> & { role?: BuiltInRole }): Principal => ({
   userId: 'u1',
   username: 'u',
   displayName: 'U',
-  role: 'operator',
+  role,
+  roleName: role,
+  permissions: ROLE_PERMISSIONS[role],
   scope: '4105',
   teamIds: [],
+  isOnDuty: true,
+  hours: null,
   sessionHash: 'h',
   mustChangePassword: false,
+  hasSecondFactor: false,
+  mustEnrolSecondFactor: false,
+  askedAtMs: 0,
   ...more,
 })
 
@@ -40,7 +48,7 @@ describe('rooms', () => {
   })
 
   it('tell a role of what it may read only; a patroller of nothing by scope', () => {
-    const told = (role: Role) =>
+    const told = (role: BuiltInRole) =>
       (['alert', 'incident', 'evidence', 'dispatch', 'edge', 'camera', 'grant'] as const)
         .filter((event) => isTold(principal({ role, teamIds: ['t1'] }), { region: '410502' }, event))
         .join(' ')

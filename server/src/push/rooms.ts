@@ -1,20 +1,21 @@
 /** Which rooms a client joins and which rooms an event goes to. Pure; the scope part is access/scope's. */
-import type { HubToClient } from '@patrolhub/protocol'
-import { type Permission, roleMay } from '../access/permissions.ts'
+import type { PushPayloads } from '@patrolhub/protocol'
+import { may } from '../access/decide.ts'
+import type { Permission } from '../access/permissions.ts'
 import type { Principal } from '../access/principal.ts'
 import { roomOfScope, roomsOfRegion } from '../access/scope.ts'
 import type { PushTarget } from './push.ts'
 
-/** What a role needs to be told of this event when it happens in its scope; `null`: never told by scope. */
-const WATCH_PERMISSION: Readonly<Record<keyof HubToClient, Permission | null>> = {
+/** What a role needs to be told of this event when it happens in its scope. */
+const WATCH_PERMISSION: Readonly<Record<keyof PushPayloads, Permission>> = {
   alert: 'alert.read',
   evidence: 'evidence.read',
   incident: 'incident.read',
-  dispatch: 'dispatch.read',
+  // Not dispatch.read: whoever reads no incidents is told of their own teams' work only.
+  dispatch: 'incident.read',
   edge: 'device.read',
   camera: 'device.read',
   grant: 'grant.approve',
-  signedOut: null,
 }
 
 export function roomOfUser(userId: string): string {
@@ -30,14 +31,13 @@ function roomOfWatchers(permission: Permission, scopeRoom: string): string {
   return `${permission}@${scopeRoom}`
 }
 
-/** The rooms of one client. A patroller is told of their teams' work only, so joins no room of a scope. */
+/** The rooms of one client. A patroller is told of their teams' work only: the role reads nothing of a scope. */
 export function roomsOfPrincipal(principal: Principal): string[] {
   const rooms = [roomOfUser(principal.userId), roomOfSession(principal.sessionHash)]
-  if (roleMay(principal.role, 'dispatch.step')) rooms.push(...principal.teamIds.map(roomOfTeam))
-  if (principal.role === 'patroller') return rooms
-  const permissions = new Set(Object.values(WATCH_PERMISSION).filter((needed) => needed !== null))
+  if (may(principal, 'dispatch.step')) rooms.push(...principal.teamIds.map(roomOfTeam))
+  const permissions = new Set(Object.values(WATCH_PERMISSION))
   for (const permission of permissions) {
-    if (roleMay(principal.role, permission)) {
+    if (may(principal, permission)) {
       rooms.push(roomOfWatchers(permission, roomOfScope(principal.scope)))
     }
   }
@@ -45,10 +45,10 @@ export function roomsOfPrincipal(principal: Principal): string[] {
 }
 
 /** The rooms that an event goes to; a socket that is in several gets it once. */
-export function roomsOfTarget(target: PushTarget, event: keyof HubToClient): string[] {
+export function roomsOfTarget(target: PushTarget, event: keyof PushPayloads): string[] {
   const rooms: string[] = []
   const permission = WATCH_PERMISSION[event]
-  if (target.region !== undefined && permission !== null) {
+  if (target.region !== undefined) {
     rooms.push(...roomsOfRegion(target.region).map((room) => roomOfWatchers(permission, room)))
   }
   if (target.teamId !== undefined) rooms.push(roomOfTeam(target.teamId))

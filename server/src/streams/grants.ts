@@ -5,9 +5,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Grant, NewGrant } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import { roleMay } from '../access/permissions.ts'
+import { may } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
-import { mayReach } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import { endOf, type GrantEnd, MAX_OPEN_GRANTS, policyFor, problemsUnder } from './grant-policy.ts'
@@ -23,7 +22,7 @@ const OTHERS_SINCE_MS = 24 * 60 * MINUTE_MS
 export type GrantEndListener = (grantId: string, why: 'grant expired' | 'grant revoked') => void
 
 export class Grants {
-  readonly #deps: Pick<StreamsDeps, 'relational' | 'audit' | 'push'>
+  readonly #deps: Pick<StreamsDeps, 'relational' | 'audit' | 'changes'>
   readonly #log: Logger
   readonly #now: () => number
   readonly #listeners = new Set<GrantEndListener>()
@@ -76,6 +75,7 @@ export class Grants {
         approver_id: null,
         created_at_ms: nowMs,
       })
+      await this.#deps.changes.note(trx, 'grant', grantId)
       await audit.append(trx, {
         actor,
         action: policy.needsApproval ? 'grant.requested' : 'grant.given',
@@ -90,7 +90,7 @@ export class Grants {
         },
       })
     })
-    return this.#announce(grantId)
+    return this.#view(grantId)
   }
 
   /** The caller's own, newest first; for who may approve or revoke, also those of others in their scope. */
@@ -98,7 +98,7 @@ export class Grants {
     const { read } = this.#deps.relational
     const nowMs = this.#now()
     const records = await store.grantsOf(read, actor.userId, nowMs, LIST_LIMIT)
-    if (roleMay(actor.role, 'grant.approve') || roleMay(actor.role, 'grant.revoke-any')) {
+    if (may(actor, 'grant.approve') || may(actor, 'grant.revoke-any')) {
       const times = { nowMs, sinceMs: nowMs - OTHERS_SINCE_MS }
       records.push(...(await store.grantsInScope(read, actor, times, OTHERS_LIMIT)))
     }
@@ -113,13 +113,13 @@ export class Grants {
     const isRevoked = await this.#deps.relational.write.transaction().execute(async (trx) => {
       const grant = await this.#find(trx, grantId)
       const isOwn = grant?.userId === actor.userId
-      const mayAny = grant && roleMay(actor.role, 'grant.revoke-any') && mayReach(actor, grant.region)
+      const mayAny = grant && may(actor, 'grant.revoke-any', { region: grant.region })
       if (!grant || !(isOwn || mayAny)) throw new HubError('HUB_NOT_FOUND', `no grant ${grantId}`)
       if (grant.state !== 'pending' && grant.state !== 'active') return false
       return this.#end(trx, grant, { state: 'revoked', why: isOwn ? 'by its user' : 'by another', actor })
     })
     if (isRevoked) this.#tellEnded(grantId, 'grant revoked')
-    return this.#announce(grantId)
+    return this.#view(grantId)
   }
 
   /**
@@ -134,7 +134,7 @@ export class Grants {
       if (grant?.userId === actor.userId) {
         throw new HubError('HUB_FORBIDDEN', 'nobody approves their own request')
       }
-      if (!grant || !mayReach(actor, grant.camera?.region ?? grant.region)) {
+      if (!grant || !may(actor, 'grant.approve', { region: grant.camera?.region ?? grant.region })) {
         throw new HubError('HUB_NOT_FOUND', `no grant ${grantId}`)
       }
       const nowMs = this.#now()
@@ -151,6 +151,7 @@ export class Grants {
         end_at_ms: approve ? nowMs + lengthMs : nowMs,
       })
       if (!isMoved) throw new HubError('HUB_CONFLICT', 'the request has just been answered')
+      await this.#deps.changes.note(trx, 'grant', grantId)
       await audit.append(trx, {
         actor,
         action: approve ? 'grant.approved' : 'grant.refused',
@@ -158,7 +159,7 @@ export class Grants {
         detail: { grantId, of: grant.userId, minutes: lengthMs / MINUTE_MS },
       })
     })
-    return this.#announce(grantId)
+    return this.#view(grantId)
   }
 
   /** The grant with all that decides whether it holds; for the gate. */
@@ -178,7 +179,6 @@ export class Grants {
         const isEnded = await relational.write.transaction().execute((trx) => this.#end(trx, seen, end))
         if (!isEnded) continue
         this.#tellEnded(grantId, end.state === 'expired' ? 'grant expired' : 'grant revoked')
-        await this.#announce(grantId)
       } catch (err) {
         this.#log.error({ err, grantId }, 'a grant could not be ended')
         // Nothing is let through because a store fails.
@@ -198,6 +198,7 @@ export class Grants {
   ): Promise<boolean> {
     const endAtMs = Math.min(grant.endAtMs, this.#now())
     if (!(await store.moveGrant(trx, grant, { state: end.state, end_at_ms: endAtMs }))) return false
+    await this.#deps.changes.note(trx, 'grant', grant.grantId)
     await this.#deps.audit.append(trx, {
       actor: 'actor' in end ? end.actor : undefined,
       action: end.state === 'expired' ? 'grant.expired' : 'grant.revoked',
@@ -211,12 +212,30 @@ export class Grants {
     for (const listener of this.#listeners) listener(grantId, why)
   }
 
-  /** Tells the user and those who may approve; answers the grant as it stands. */
-  async #announce(grantId: string): Promise<Grant> {
+  /** What another hub has done to these grants: those that are over are cut here too. */
+  async changed(grantIds: Iterable<string>): Promise<void> {
+    for (const grantId of grantIds) {
+      const grant = await this.find(grantId)
+      if (!grant || grant.state === 'revoked') this.#tellEnded(grantId, 'grant revoked')
+      else if (grant.state === 'expired') this.#tellEnded(grantId, 'grant expired')
+    }
+  }
+
+  /** Grants as screens show them, each with its user's id and its region. No scope check: the caller has one. */
+  async views(grantIds: readonly string[]): Promise<{ region: string; userId: string; grant: Grant }[]> {
+    const records = await Promise.all(grantIds.map((grantId) => this.find(grantId)))
+    return records
+      .filter((record) => record !== undefined)
+      .map((record) => ({
+        region: record.region,
+        userId: record.userId,
+        grant: store.viewOf(record, this.#now()),
+      }))
+  }
+
+  async #view(grantId: string): Promise<Grant> {
     const record = await this.find(grantId)
     if (!record) throw new HubError('HUB_NOT_FOUND', `no grant ${grantId}`)
-    const payload = store.viewOf(record, this.#now())
-    this.#deps.push.send({ region: record.region, userId: record.userId }, { event: 'grant', payload })
-    return payload
+    return store.viewOf(record, this.#now())
   }
 }

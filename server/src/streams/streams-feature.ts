@@ -49,8 +49,6 @@ export function streamsFeature(deps: StreamsDeps): Streams {
 
   const streams: Streams = {
     async start(signal) {
-      const swept = await viewings.sweep()
-      if (swept > 0) log.warn({ viewings: swept }, 'viewings of an earlier run were closed')
       await media.start()
       stopListening.push(
         deps.access.onSessionsEnded((hashes) => {
@@ -70,6 +68,17 @@ export function streamsFeature(deps: StreamsDeps): Streams {
       await app.register(grantRoutes(grants))
       await app.register(gateRoutes(gate))
     },
+    async sweepViewings(livingHubs) {
+      const swept = await viewings.sweep(livingHubs)
+      if (swept > 0) log.warn({ viewings: swept }, 'viewings of a hub that is gone were closed')
+    },
+    grantsChanged: (grantIds) => grants.changed(grantIds),
+    cutSessions(sessionHashes) {
+      gate.cutSessions(sessionHashes)
+      look()
+    },
+    look,
+    grantViews: (grantIds) => grants.views(grantIds),
     stats: () => ({ ...gate.stats(), mediaServerRestarts: media.restarts }),
   }
   return streams

@@ -1,17 +1,19 @@
 /** What the streams feature needs and offers: grants, and the gate that lets their bytes through and cuts them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { RelayCommand } from '@patrolhub/protocol'
+import type { Grant, RelayCommand } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import type { Access } from '../access/access.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
+import type { ChangeLog } from '../changes/changes.ts'
 import type { Relational } from '../ports/relational.ts'
-import type { Push } from '../push/push.ts'
 import type { StreamLimits } from './limits.ts'
 
 export interface StreamsDeps {
+  /** Of this hub's run. */
+  hubId: string
   relational: Relational
   audit: AuditTrail
-  push: Push
+  changes: ChangeLog
   access: Pick<Access, 'onSessionsEnded' | 'onUsersChanged'>
   /** Tells an edge to publish a camera or to stop, over MQTT. An edge that is away does not get it: it is told again. */
   sendRelay(edgeId: string, command: RelayCommand): void | Promise<void>
@@ -22,12 +24,22 @@ export interface StreamsDeps {
 }
 
 export interface Streams {
-  /** Closes what a crash left open, starts the media server and the watch over grants. Aborting `signal` closes. */
+  /** Starts the media server and the watch over grants. Aborting `signal` closes. */
   start(signal?: AbortSignal): Promise<void>
+  /** Closes on the record what hubs that are gone left open; `livingHubs` are those that are not. */
+  sweepViewings(livingHubs: readonly string[]): Promise<void>
   /** Cuts every viewing, tells the edges to stop, stops the media server. Idempotent. */
   close(): Promise<void>
   /** /api/grants… and /media/live, /media/publish. Cuts the players before the server stops listening. */
   routes: FastifyPluginAsyncTypebox
+  /** Of these grants, changed here or at another hub, those that are over are cut. */
+  grantsChanged(grantIds: ReadonlySet<string>): Promise<void>
+  /** Cuts the viewings of these sessions. */
+  cutSessions(sessionHashes: readonly string[]): void
+  /** Looks soon at everything that may have to end. */
+  look(): void
+  /** Grants as screens show them; see Grants.views. */
+  grantViews(grantIds: readonly string[]): Promise<{ region: string; userId: string; grant: Grant }[]>
   stats(): StreamsStats
 }
 

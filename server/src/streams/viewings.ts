@@ -11,7 +11,7 @@ export interface ViewingRecord {
 }
 
 export class Viewings {
-  readonly #deps: Pick<StreamsDeps, 'relational' | 'audit'>
+  readonly #deps: Pick<StreamsDeps, 'relational' | 'audit' | 'hubId'>
   readonly #now: () => number
 
   constructor(deps: StreamsDeps) {
@@ -21,7 +21,7 @@ export class Viewings {
 
   /** Before the first byte: what is not on the record is not shown. */
   async open(viewing: ViewingRecord): Promise<void> {
-    const { relational, audit } = this.#deps
+    const { relational, audit, hubId } = this.#deps
     const { viewingId, grantId, cameraId, viewer, openedAtMs } = viewing
     await relational.write.transaction().execute(async (trx) => {
       await trx
@@ -35,6 +35,7 @@ export class Viewings {
           closed_at_ms: null,
           bytes: 0,
           why_closed: null,
+          hub_id: hubId,
         })
         .execute()
       await audit.append(trx, {
@@ -83,14 +84,19 @@ export class Viewings {
   }
 
   /**
-   * Closes what an earlier run of the hub left open; answers how many. Nobody knows when those players lost their
-   * picture: the entry says that the time is an upper bound.
+   * Closes what hubs that are gone left open; answers how many. Nobody knows when those players lost their picture: the
+   * entry says that the time is an upper bound.
    */
-  async sweep(): Promise<number> {
+  async sweep(livingHubs: readonly string[]): Promise<number> {
     const { relational, audit } = this.#deps
     const closedAtMs = this.#now()
     return relational.write.transaction().execute(async (trx) => {
-      const rows = await trx.selectFrom('viewing').selectAll().where('closed_at_ms', 'is', null).execute()
+      const rows = await trx
+        .selectFrom('viewing')
+        .selectAll()
+        .where('closed_at_ms', 'is', null)
+        .$if(livingHubs.length > 0, (query) => query.where('hub_id', 'not in', [...livingHubs]))
+        .execute()
       for (const row of rows) {
         await trx
           .updateTable('viewing')

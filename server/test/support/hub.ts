@@ -9,6 +9,7 @@ import { pino } from 'pino'
 import { openRelational } from '../../src/adapters/relational/open.ts'
 import { startHub } from '../../src/app.ts'
 import { auditFeature } from '../../src/audit/audit-feature.ts'
+import { ChangeLog } from '../../src/changes/changes.ts'
 import { type HubConfig, loadConfig } from '../../src/config.ts'
 import { addEdge } from '../../src/devices/devices.ts'
 import { engineEnv } from './postgres.ts'
@@ -26,6 +27,7 @@ export function testEnv(dataDir: string, more: Record<string, string> = {}): Rec
     PATROLHUB_HTTP_PORT: '0',
     PATROLHUB_MQTT_HOST: '127.0.0.1',
     PATROLHUB_MQTT_PORT: '0',
+    PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none',
     ...more,
   }
 }
@@ -40,7 +42,7 @@ async function createEdgeIn(config: HubConfig, edgeId: string, region: string): 
   try {
     const audit = auditFeature({ config: { rootScope: '4105' }, relational })
     const edge = { edgeId, name: `Edge ${edgeId}`, region }
-    return (await addEdge({ relational, audit }, edge, undefined)).token
+    return (await addEdge({ relational, audit, changes: new ChangeLog() }, edge, undefined)).token
   } finally {
     await relational.close()
   }

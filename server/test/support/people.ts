@@ -9,14 +9,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { AlertRecord, EvidenceRecord, HubToClient, Role } from '@patrolhub/protocol'
+import type { AlertRecord, Changes, EvidenceRecord, PushEvent, PushPayloads, Role } from '@patrolhub/protocol'
 import { pino } from 'pino'
 import { io, type Socket } from 'socket.io-client'
 import { accessFeature } from '../../src/access/access-feature.ts'
 import { hashToken, newToken } from '../../src/access/token.ts'
 import { openRelational } from '../../src/adapters/relational/open.ts'
 import { auditFeature } from '../../src/audit/audit-feature.ts'
+import { ChangeLog, logBounds } from '../../src/changes/changes.ts'
+import { changesFeature } from '../../src/changes/changes-feature.ts'
 import { loadConfig } from '../../src/config.ts'
+import { devicesFeature } from '../../src/devices/devices.ts'
 import type { Dispatches } from '../../src/dispatch/dispatch.ts'
 import { dispatchFeature } from '../../src/dispatch/dispatch-feature.ts'
 import type { EvidenceService } from '../../src/evidence/evidence.ts'
@@ -25,6 +28,7 @@ import { createHttpServer } from '../../src/http.ts'
 import type { Incidents } from '../../src/incidents/incidents.ts'
 import { incidentsFeature } from '../../src/incidents/incidents-feature.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { NO_WAKEUPS } from '../../src/ports/wakeups.ts'
 import { pushFeature } from '../../src/push/push-feature.ts'
 import { engineEnv } from './postgres.ts'
 
@@ -44,53 +48,75 @@ export interface TestEdge {
   authorization: string
 }
 
-export type Heard = {
-  [E in keyof HubToClient]: { event: E; payload: Parameters<HubToClient[E]>[0] }
-}[keyof HubToClient]
+export type Heard = PushEvent | { event: 'signedOut'; payload: string }
 
 export type People = Awaited<ReturnType<typeof startPeople>>
 
-const EVENTS = ['alert', 'evidence', 'incident', 'dispatch', 'edge', 'camera', 'grant', 'signedOut'] as const
+/** These people watch nothing. */
+const NO_STREAMS = {
+  grantViews: async () => [],
+  grantsChanged: async () => undefined,
+  cutSessions: () => undefined,
+  look: () => undefined,
+}
 
 export async function startPeople(env: Record<string, string> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'patrolhub-people-'))
   const log = pino({ level: 'silent' })
-  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder, ...(await engineEnv()), ...env } })
+  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder, PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none', ...(await engineEnv()), ...env } })
   const relational = await openRelational(config, log)
   const clock = { offsetMs: 0 }
   const now = () => Date.now() + clock.offsetMs
   const audit = auditFeature({ config, relational, now })
   const access = accessFeature({ config, relational, audit, log, now })
-  const push = pushFeature({ config, access, log })
+  const changes = new ChangeLog(now)
+  const push = pushFeature({
+    config,
+    access,
+    log,
+    missed: (since, upTo) => changeFeed.missed(since, upTo),
+  })
   const incidents: Incidents = incidentsFeature({
     config,
     relational,
     audit,
-    push,
+    changes,
     now,
     evidenceOfAlerts: (db, alertIds) => evidence.ofAlerts(db, alertIds),
     dispatchesOf: (incidentId) => dispatches.ofIncident(incidentId),
     recallDispatches: (trx, recall) => dispatches.recall(trx, recall),
-    announceDispatches: (dispatchIds) => dispatches.announce(dispatchIds),
   })
   const evidence: EvidenceService = evidenceFeature({
     config,
     relational,
     audit,
-    push,
+    changes,
     log,
     now,
     snapshotStored: (trx, snapshot) => incidents.snapshotStored(trx, snapshot),
-    announceIncidents: (incidentIds) => incidents.announceToAll(incidentIds),
   })
   const dispatches: Dispatches = dispatchFeature({
     relational,
     audit,
-    push,
+    changes,
     access,
     incidents,
     evidence,
     now,
+  })
+  const devices = devicesFeature({ relational, changes, audit, log })
+  const changeFeed = changesFeature({
+    relational,
+    changes,
+    wakeups: NO_WAKEUPS,
+    push,
+    log,
+    access,
+    incidents,
+    dispatches,
+    evidence,
+    devices,
+    streams: NO_STREAMS,
   })
   const app = await createHttpServer({ config, metrics: createMetrics(), log, checks: {} }, (instance) =>
     access.guard(instance),
@@ -98,7 +124,8 @@ export async function startPeople(env: Record<string, string> = {}) {
   for (const { routes } of [access, audit, incidents, dispatches, evidence]) await app.register(routes)
   push.attach(app.server)
   await evidence.start()
-  access.start()
+  await access.start()
+  await changeFeed.start()
   await app.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   const sockets: Socket[] = []
@@ -183,9 +210,10 @@ export async function startPeople(env: Record<string, string> = {}) {
     return { status: response.status, headers: response.headers, bytes, json }
   }
 
-  /** What ingest does with records that arrived together: one transaction, then the news. */
+  /** What ingest does with records that arrived together: one transaction. */
   async function ingest(from: TestEdge, ...records: (AlertRecord | EvidenceRecord)[]) {
     const outcomes = await relational.write.transaction().execute(async (trx) => {
+      const alertIds = records.flatMap((record) => (record.kind === 'alert' ? [record.alertId] : []))
       const taken: ({ ok: true; incidentId?: string } | { ok: false; reason: string })[] = []
       for (const record of records) {
         taken.push(
@@ -194,10 +222,9 @@ export async function startPeople(env: Record<string, string> = {}) {
             : await evidence.recordEvidence(trx, record, from),
         )
       }
+      await changes.note(trx, 'alert', alertIds)
       return taken
     })
-    await incidents.announceAlerts(records.flatMap((r) => (r.kind === 'alert' ? [r.alertId] : [])))
-    await evidence.announce(records.flatMap((r) => (r.kind === 'evidence' ? [r.evidenceId] : [])))
     return outcomes
   }
 
@@ -225,7 +252,7 @@ export async function startPeople(env: Record<string, string> = {}) {
   /** A signed-in socket and everything it hears. Rejects if the hub does not take it. */
   async function listen(
     who: Person,
-    options: { headers?: Record<string, string>; reconnection?: boolean } = {},
+    options: { headers?: Record<string, string>; reconnection?: boolean; since?: number } = {},
   ) {
     const socket = io(url, {
       transports: ['websocket'],
@@ -233,27 +260,39 @@ export async function startPeople(env: Record<string, string> = {}) {
       reconnectionDelay: 50,
       forceNew: true,
       extraHeaders: { cookie: who.cookie, ...options.headers },
+      ...(options.since === undefined ? {} : { auth: { since: options.since } }),
     })
     sockets.push(socket)
     const heard: Heard[] = []
-    for (const event of EVENTS) {
-      socket.on(event, (payload: unknown) => heard.push({ event, payload } as Heard))
-    }
+    const packets: Changes[] = []
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    socket.once('connect', resolve)
+    socket.on('changes', (packet: Changes) => {
+      packets.push(packet)
+      heard.push(...packet.events)
+      resolve()
+    })
+    socket.on('signedOut', (payload: string) => heard.push({ event: 'signedOut', payload }))
     socket.once('connect_error', reject)
     await promise
-    return { socket, heard }
+    return { socket, heard, packets }
+  }
+
+  /** Resolves when everything committed so far has been sent to the sockets. */
+  async function told() {
+    const { newest } = await logBounds(relational.read)
+    await eventually(() => changeFeed.stats().upTo >= newest)
   }
 
   return {
     url,
     folder,
+    told,
     config,
     relational,
     audit,
     access,
     push,
+    changes,
     incidents,
     evidence,
     dispatches,
@@ -268,6 +307,7 @@ export async function startPeople(env: Record<string, string> = {}) {
     listen,
     async close() {
       for (const socket of sockets) socket.disconnect()
+      await changeFeed.close()
       await push.close()
       await app.close()
       await access.close()
@@ -336,11 +376,13 @@ export function snapshotRecord(
 }
 
 /** What a socket heard of one kind, oldest first. */
-export function ofKind<E extends keyof HubToClient>(
-  heard: readonly Heard[],
-  event: E,
-): Parameters<HubToClient[E]>[0][] {
-  return heard.filter((one) => one.event === event).map((one) => one.payload as Parameters<HubToClient[E]>[0])
+export function ofKind<E extends keyof PushPayloads>(heard: readonly Heard[], event: E): PushPayloads[E][] {
+  return heard.flatMap((one) => (one.event === event ? [one.payload as PushPayloads[E]] : []))
+}
+
+/** Why the hub said that the session has ended, each time that it did. */
+export function farewells(heard: readonly Heard[]): string[] {
+  return heard.flatMap((one) => (one.event === 'signedOut' ? [one.payload] : []))
 }
 
 /** The incident of an alert that was just taken. */

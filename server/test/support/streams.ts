@@ -11,7 +11,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { Grant, HubToClient, RelayCommand, Role, Sensitivity } from '@patrolhub/protocol'
+import type { Changes, Grant, RelayCommand, Role, Sensitivity } from '@patrolhub/protocol'
 import {
   encodeFlvHeader,
   FlvReader,
@@ -25,9 +25,13 @@ import { accessFeature } from '../../src/access/access-feature.ts'
 import { hashToken, newToken } from '../../src/access/token.ts'
 import { openRelational } from '../../src/adapters/relational/open.ts'
 import { auditFeature } from '../../src/audit/audit-feature.ts'
+import { ChangeLog } from '../../src/changes/changes.ts'
+import { changesFeature } from '../../src/changes/changes-feature.ts'
 import { loadConfig } from '../../src/config.ts'
+import { devicesFeature } from '../../src/devices/devices.ts'
 import { createHttpServer } from '../../src/http.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { NO_WAKEUPS } from '../../src/ports/wakeups.ts'
 import { pushFeature } from '../../src/push/push-feature.ts'
 import type { StreamLimits } from '../../src/streams/limits.ts'
 import { PictureCache } from '../../src/streams/picture-cache.ts'
@@ -46,19 +50,26 @@ type RelayListener = (edgeId: string, command: RelayCommand) => void
 export async function startStreamsHub(options: { limits?: Partial<StreamLimits>; folder?: string } = {}) {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'patrolhub-streams-')))
   const log = pino({ level: process.env.PATROLHUB_TEST_LOG ?? 'silent' })
-  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder, ...(await engineEnv()) } })
+  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder, PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none', ...(await engineEnv()) } })
   const relational = await openRelational(config, log)
   const clock = { offsetMs: 0 }
   const now = () => Date.now() + clock.offsetMs
   const audit = auditFeature({ config, relational, now })
   const access = accessFeature({ config, relational, audit, log, now })
-  const push = pushFeature({ config, access, log })
+  const changes = new ChangeLog(now)
+  const push = pushFeature({
+    config,
+    access,
+    log,
+    missed: (since, upTo) => changeFeed.missed(since, upTo),
+  })
   const relays: { edgeId: string; command: RelayCommand; atMs: number }[] = []
   const relayListeners = new Set<RelayListener>()
   const streams = streamsFeature({
+    hubId: randomUUID(),
     relational,
     audit,
-    push,
+    changes,
     access,
     log,
     now,
@@ -68,14 +79,30 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
       for (const listener of relayListeners) listener(edgeId, command)
     },
   })
+  const changeFeed = changesFeature({
+    relational,
+    changes,
+    wakeups: NO_WAKEUPS,
+    push,
+    log,
+    access,
+    streams,
+    devices: devicesFeature({ relational, changes, audit, log }),
+    // Nothing of these happens here.
+    incidents: { alertViews: async () => [], views: async () => new Map() },
+    dispatches: { views: async () => [] },
+    evidence: { completeOf: async () => [] },
+  })
   const app = await createHttpServer({ config, metrics: createMetrics(), log, checks: {} }, (instance) =>
     access.guard(instance),
   )
   await app.register(access.routes)
   await app.register(streams.routes)
   push.attach(app.server)
+  await streams.sweepViewings([])
   await streams.start()
-  access.start()
+  await changeFeed.start()
+  await access.start()
   await app.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   const sockets: Socket[] = []
@@ -173,8 +200,10 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     const options = { transports: ['websocket'], forceNew: true, extraHeaders: { cookie: who.cookie } }
     const socket = io(url, options)
     sockets.push(socket)
-    const heard: Parameters<HubToClient['grant']>[0][] = []
-    socket.on('grant', (payload) => heard.push(payload))
+    const heard: Grant[] = []
+    socket.on('changes', ({ events }: Changes) => {
+      for (const { event, payload } of events) if (event === 'grant') heard.push(payload)
+    })
     await new Promise<void>((resolve, reject) => socket.on('connect', resolve).on('connect_error', reject))
     return heard
   }
@@ -202,6 +231,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
       for (const socket of sockets) socket.disconnect()
       await push.close()
       await app.close()
+      await changeFeed.close()
       await streams.close()
       await access.close()
       await relational.close()

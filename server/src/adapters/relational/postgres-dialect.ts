@@ -11,6 +11,7 @@ import {
   type Dialect,
   type Kysely,
   PostgresAdapter,
+  type PostgresDialectConfig,
   PostgresDriver,
   PostgresIntrospector,
   PostgresQueryCompiler,
@@ -66,6 +67,13 @@ class HubPostgresCompiler extends PostgresQueryCompiler {
  * time; writers gather many records in a transaction, so that is a few commits, not records, that wait for each other.
  */
 class SerialisedPostgresDriver extends PostgresDriver {
+  readonly #onCommit: () => void
+
+  constructor(config: PostgresDialectConfig, onCommit: () => void) {
+    super(config)
+    this.#onCommit = onCommit
+  }
+
   override async beginTransaction(
     connection: DatabaseConnection,
     settings: TransactionSettings,
@@ -82,6 +90,11 @@ class SerialisedPostgresDriver extends PostgresDriver {
       throw error
     }
   }
+
+  override async commitTransaction(connection: PostgresConnection): Promise<void> {
+    await super.commitTransaction(connection)
+    this.#onCommit()
+  }
 }
 
 /** Kysely keeps the class to itself. */
@@ -89,13 +102,13 @@ type PostgresConnection = Parameters<PostgresDriver['rollbackTransaction']>[0]
 
 export interface PostgresDialectOptions {
   pool: Pool
-  /** Transactions wait for each other. */
-  isSerialised: boolean
+  /** Given for the one that writes: its transactions wait for each other, and this is called after each commit. */
+  onCommit?: () => void
   /** Run once on every new connection. */
   onConnect: readonly string[]
 }
 
-export function postgresDialect({ pool, isSerialised, onConnect }: PostgresDialectOptions): Dialect {
+export function postgresDialect({ pool, onCommit, onConnect }: PostgresDialectOptions): Dialect {
   const config = {
     pool,
     async onCreateConnection(connection: DatabaseConnection, _options?: AbortableOperationOptions) {
@@ -104,7 +117,8 @@ export function postgresDialect({ pool, isSerialised, onConnect }: PostgresDiale
   }
   return {
     createAdapter: () => new PostgresAdapter(),
-    createDriver: () => (isSerialised ? new SerialisedPostgresDriver(config) : new PostgresDriver(config)),
+    createDriver: () =>
+      onCommit ? new SerialisedPostgresDriver(config, onCommit) : new PostgresDriver(config),
     createIntrospector: (db: Kysely<unknown>) => new PostgresIntrospector(db),
     createQueryCompiler: () => new HubPostgresCompiler(),
   }

@@ -9,6 +9,7 @@ import { HubError } from '../../errors.ts'
 import { migrate } from '../../migrations/migrate.ts'
 import type { Db, Relational } from '../../ports/relational.ts'
 import type { Tables } from '../../ports/tables.ts'
+import { CommitListeners } from './commit-listeners.ts'
 import { LOCK, LOCK_SPACE, postgresDialect } from './postgres-dialect.ts'
 
 /** Screens' queries that run at once; more wait here, not in the database. */
@@ -113,10 +114,11 @@ export async function openPostgres(options: { url: string; log: Logger }): Promi
   }
   const writers = openPool(1)
   const readers = openPool(READERS)
+  const commits = new CommitListeners()
   const write: Db = new Kysely<Tables>({
     dialect: postgresDialect({
       pool: writers,
-      isSerialised: true,
+      onCommit: () => commits.tell(),
       onConnect: [
         // An answered commit survives a power loss, which is what a cursor promises; stricter settings stay.
         `select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`,
@@ -127,7 +129,6 @@ export async function openPostgres(options: { url: string; log: Logger }): Promi
   const read: Db = new Kysely<Tables>({
     dialect: postgresDialect({
       pool: readers,
-      isSerialised: false,
       onConnect: ['set default_transaction_read_only = on'],
     }),
   })
@@ -159,6 +160,7 @@ export async function openPostgres(options: { url: string; log: Logger }): Promi
     violation: (error) =>
       error instanceof pg.DatabaseError && error.code !== undefined ? VIOLATIONS[error.code] : undefined,
     isTemporary,
+    onCommit: (listener) => commits.add(listener),
     close,
   }
 }

@@ -93,9 +93,11 @@ export class SqliteConnection implements DatabaseConnection {
 /** Kysely locks a driver whose adapter has a single connection, so transactions come one after another. */
 export class SqliteDriver implements Driver {
   readonly #connection: SqliteConnection
+  readonly #onCommit: () => void
 
-  constructor(connection: SqliteConnection) {
+  constructor(connection: SqliteConnection, onCommit: () => void) {
     this.#connection = connection
+    this.#onCommit = onCommit
   }
 
   async init(): Promise<void> {}
@@ -111,6 +113,7 @@ export class SqliteDriver implements Driver {
 
   async commitTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(Raw.raw('commit'))
+    this.#onCommit()
   }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {

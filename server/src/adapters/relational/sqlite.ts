@@ -17,6 +17,7 @@ import { HubError } from '../../errors.ts'
 import { migrate } from '../../migrations/migrate.ts'
 import type { Db, Relational } from '../../ports/relational.ts'
 import type { Tables } from '../../ports/tables.ts'
+import { CommitListeners } from './commit-listeners.ts'
 import { SqliteConnection, SqliteDriver, SqliteError } from './sqlite-connection.ts'
 
 class WorkerSqliteAdapter extends SqliteAdapter {
@@ -26,10 +27,10 @@ class WorkerSqliteAdapter extends SqliteAdapter {
   }
 }
 
-function dialect(connection: SqliteConnection): Dialect {
+function dialect(connection: SqliteConnection, onCommit: () => void): Dialect {
   return {
     createAdapter: () => new WorkerSqliteAdapter(),
-    createDriver: () => new SqliteDriver(connection),
+    createDriver: () => new SqliteDriver(connection, onCommit),
     createIntrospector: (db: Kysely<unknown>): DatabaseIntrospector => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   } as Dialect
@@ -66,7 +67,8 @@ export async function openSqlite(options: { file: string; log: Logger }): Promis
   const log = options.log.child({ component: 'relational' })
   await mkdir(dirname(file), { recursive: true })
   const writer = await connect(file, false)
-  const write: Db = new Kysely<Tables>({ dialect: dialect(writer) })
+  const commits = new CommitListeners()
+  const write: Db = new Kysely<Tables>({ dialect: dialect(writer, () => commits.tell()) })
   try {
     const ran = await migrate(write as Kysely<unknown>, file)
     if (ran.length > 0) log.info({ file, migrations: ran }, 'database migrated')
@@ -77,7 +79,7 @@ export async function openSqlite(options: { file: string; log: Logger }): Promis
       : new HubError('HUB_DATABASE', `${file} cannot be used: ${(error as Error).message}`, { cause: error })
   }
   const reader = await connect(file, true)
-  const read: Db = new Kysely<Tables>({ dialect: dialect(reader) })
+  const read: Db = new Kysely<Tables>({ dialect: dialect(reader, () => undefined) })
   return {
     read,
     write,
@@ -85,6 +87,7 @@ export async function openSqlite(options: { file: string; log: Logger }): Promis
       error instanceof SqliteError && error.errcode !== undefined ? VIOLATIONS[error.errcode] : undefined,
     isTemporary: (error) =>
       error instanceof SqliteError && error.errcode !== undefined && TEMPORARY.has(error.errcode & 0xff),
+    onCommit: (listener) => commits.add(listener),
     async close() {
       // The connections close themselves once; closing through Kysely would fail when it was never used.
       await reader.close()

@@ -1,0 +1,77 @@
+/** What screens are told of changes: the things that changed, read as they stand now, with whom they concern. */
+import type { Devices } from '../devices/devices.ts'
+import type { Dispatches } from '../dispatch/dispatch.ts'
+import type { EvidenceService } from '../evidence/evidence.ts'
+import type { Incidents } from '../incidents/incidents.ts'
+import type { DbOrTransaction } from '../ports/relational.ts'
+import type { PushMessage } from '../push/push.ts'
+import type { Streams } from '../streams/streams.ts'
+import type { Change, ChangeKind } from './changes.ts'
+
+export interface TellingFeatures {
+  incidents: Pick<Incidents, 'alertViews' | 'views'>
+  dispatches: Pick<Dispatches, 'views'>
+  evidence: Pick<EvidenceService, 'completeOf'>
+  devices: Pick<Devices, 'views'>
+  streams: Pick<Streams, 'grantViews'>
+}
+
+/** Each thing once, however often it changed. Alerts first, then what they are part of, so that a screen can place them. */
+export async function messagesFor(
+  db: DbOrTransaction,
+  { incidents, dispatches, evidence, devices, streams }: TellingFeatures,
+  changes: readonly Change[],
+): Promise<PushMessage[]> {
+  const idsOf = (kind: ChangeKind) => [
+    ...new Set(changes.filter((change) => change.kind === kind).map((change) => change.subjectId)),
+  ]
+  const alerts = await incidents.alertViews(db, idsOf('alert'))
+  const complete = await evidence.completeOf(db, idsOf('evidence'))
+  const incidentIds = [...new Set([...alerts.map((alert) => alert.incidentId), ...idsOf('incident')])]
+  const incidentViews = await incidents.views(db, incidentIds)
+  // Teams that are on an incident see how it goes on.
+  const dispatchViews = await dispatches.views(db, { dispatchIds: idsOf('dispatch'), incidentIds })
+  const { edges, cameras } = await devices.views(db, { edgeIds: idsOf('edge'), cameraIds: idsOf('camera') })
+  const grants = await streams.grantViews(idsOf('grant'))
+  return [
+    ...alerts.map(
+      (alert): PushMessage => ({
+        target: { region: alert.region },
+        event: { event: 'alert', payload: alert },
+      }),
+    ),
+    ...complete.map(
+      ({ region, evidence: payload }): PushMessage => ({
+        target: { region },
+        event: { event: 'evidence', payload },
+      }),
+    ),
+    ...[...incidentViews.values()].map(
+      (incident): PushMessage => ({
+        target: { region: incident.region },
+        event: { event: 'incident', payload: incident },
+      }),
+    ),
+    ...dispatchViews.map(
+      (dispatch): PushMessage => ({
+        target: { region: dispatch.incident.region, teamId: dispatch.teamId },
+        event: { event: 'dispatch', payload: dispatch },
+      }),
+    ),
+    ...edges.map(
+      (edge): PushMessage => ({ target: { region: edge.region }, event: { event: 'edge', payload: edge } }),
+    ),
+    ...cameras.map(
+      (camera): PushMessage => ({
+        target: { region: camera.region },
+        event: { event: 'camera', payload: camera },
+      }),
+    ),
+    ...grants.map(
+      ({ region, userId, grant }): PushMessage => ({
+        target: { region, userId },
+        event: { event: 'grant', payload: grant },
+      }),
+    ),
+  ]
+}
