@@ -89,16 +89,16 @@ export class MqttConnection {
     let pauseMs = FIRST_PAUSE_MS
     let told = ''
     while (!signal.aborted) {
-      const lost = await this.#connect().catch((error: Error) => {
+      const connection = await this.#connect().catch((error: Error) => {
         this.#problem = error.message
         return undefined
       })
       firstAttemptEnded()
-      if (lost) {
+      if (connection) {
         this.#log.info({ url }, 'connected to the MQTT broker')
         pauseMs = FIRST_PAUSE_MS
         told = ''
-        this.#problem = await lost
+        this.#problem = await connection.lost
         if (!signal.aborted) this.#log.warn({ url, reason: this.#problem }, 'the MQTT broker is lost')
       } else if (this.#problem !== told && !signal.aborted) {
         // Once a cause: a broker may be away for hours.
@@ -110,8 +110,8 @@ export class MqttConnection {
     }
   }
 
-  /** Connects and subscribes; answers a promise of the reason why it was lost later. Throws why it cannot. */
-  async #connect(): Promise<Promise<string>> {
+  /** Connects and subscribes; `lost` resolves with the reason when it is gone. Throws why it cannot. */
+  async #connect(): Promise<{ lost: Promise<string> }> {
     const { server, clientId, topics, receiveMaximum, maxPacketBytes } = this.#options
     const { signal } = this.#stop
     const options: IClientOptions = {
@@ -151,12 +151,13 @@ export class MqttConnection {
       failed.catch(() => undefined)
     }
     this.#client = client
-    return closed.promise.then(async (why) => {
+    const lost = closed.promise.then(async (why) => {
       this.#client = undefined
       signal.removeEventListener('abort', onAbort)
       await goodbye(client, signal.aborted)
       return why
     })
+    return { lost }
   }
 
   /** mqtt.js sends the PUBACK of a message, and reads the next one, when `done` is called. */

@@ -1,0 +1,94 @@
+/**
+ * Makes the secrets of docker-compose.yml, each in a file of its own. Once: it refuses to overwrite, because every one
+ * of them is also inside a volume afterwards. Runs on Node 20 or newer with nothing installed:
+ *
+ *   node docker/make-secrets.mjs [--out FOLDER]
+ *   docker run --rm -v "$PWD/docker:/docker" node:24-bookworm-slim node /docker/make-secrets.mjs
+ */
+import { pbkdf2Sync, randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const { values } = parseArgs({
+  options: { out: { type: 'string', default: join(import.meta.dirname, 'secrets') } },
+})
+
+/** 32 random bytes that need no escaping in an address or a configuration file. */
+const secret = () => randomBytes(32).toString('base64url')
+
+const allow = (acltype, topic) => ({ acltype, topic, allow: true })
+
+/** Users and rights of Mosquitto's dynamic-security plugin: at first only the hub, which makes those of the edges. */
+function dynamicSecurity(hubPassword) {
+  const salt = randomBytes(12)
+  const iterations = 20_000
+  const edges = 'patrolhub/v1/edges'
+  return {
+    defaultACLAccess: {
+      publishClientSend: false,
+      publishClientReceive: false,
+      subscribe: false,
+      unsubscribe: true,
+    },
+    clients: [
+      {
+        username: 'hub',
+        textName: 'every hub',
+        password: pbkdf2Sync(hubPassword, salt, iterations, 64, 'sha512').toString('base64'),
+        salt: salt.toString('base64'),
+        iterations,
+        roles: [{ rolename: 'hub' }],
+      },
+    ],
+    groups: [],
+    roles: [
+      {
+        rolename: 'hub',
+        acls: [
+          allow('publishClientSend', `${edges}/+/down/#`),
+          allow('publishClientReceive', `${edges}/#`),
+          // Mosquitto compares a shared subscription with the literal rules as a whole.
+          allow('subscribeLiteral', `$share/patrolhub/${edges}/+/up/#`),
+          allow('subscribePattern', `${edges}/#`),
+          allow('publishClientSend', '$CONTROL/dynamic-security/#'),
+          allow('publishClientReceive', '$CONTROL/dynamic-security/#'),
+          allow('subscribePattern', '$CONTROL/dynamic-security/#'),
+        ],
+      },
+    ],
+  }
+}
+
+function filesOf() {
+  const mqtt = secret()
+  const postgres = secret()
+  const redis = secret()
+  return {
+    mqtt_password: mqtt,
+    'mosquitto_dynamic_security.json': JSON.stringify(dynamicSecurity(mqtt), null, 2),
+    postgres_password: postgres,
+    postgres_url: `postgres://patrolhub:${postgres}@postgres:5432/patrolhub`,
+    redis_password: redis,
+    redis_url: `redis://:${redis}@redis:6379`,
+    influx_password: secret(),
+    influx_token: secret(),
+    metrics_token: secret(),
+  }
+}
+
+const files = Object.entries(filesOf())
+const there = files.filter(([name]) => existsSync(join(values.out, name))).map(([name]) => name)
+if (there.length > 0) {
+  process.stderr.write(
+    `${values.out} holds ${there.join(', ')} already, and what was started with them knows no others: nothing was made\n`,
+  )
+  process.exit(1)
+}
+// Everybody's in the container, whoever that is there; the folder keeps others on this machine out.
+mkdirSync(values.out, { recursive: true, mode: 0o700 })
+for (const [name, content] of files)
+  writeFileSync(join(values.out, name), content, { mode: 0o644, flag: 'wx' })
+process.stdout.write(
+  `${files.length} secrets are in ${values.out}; keep a copy where only you can reach it\n`,
+)
