@@ -125,7 +125,8 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     log,
     sendRelay: (edgeId, command) => publish(edgeTopics.relay(edgeId), JSON.stringify(command)),
   })
-  const devices = devicesFeature({ relational, changes, audit, log })
+  const credentials = edgeCredentials(config)
+  const devices = devicesFeature({ relational, changes, audit, log, credentials })
   const ingest = ingestFeature({
     relational,
     timeseries,
@@ -239,7 +240,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.register(evidence.routes)
   await app.register(streams.routes)
   await app.register(devices.routes)
-  await app.register(edgeAccessRoutes({ relational, audit, credentials: edgeCredentials(config) }))
+  await app.register(edgeAccessRoutes({ relational, audit, credentials }))
   await app.register(analytics.routes)
   await serveDashboard(app, config.dashboardDir, log)
   push.attach(app.server)

@@ -167,7 +167,7 @@ describe.skipIf(!program)('a broker of its own', () => {
     await expect(edge(edgeId, 'wrong')).rejects.toThrow(/authori/i)
     await expect(edge(edgeId, token, 'hub-1')).rejects.toThrow(/authori/i)
     const open = await edge(edgeId, token)
-    const closed = new Promise((resolve) => open.once('close', resolve))
+    const closed = new Promise<void>((resolve) => open.once('close', () => resolve()))
     await credentials.admit(edgeId, 'the-next-token')
     await closed
     await expect(edge(edgeId, token)).rejects.toThrow(/authori/i)
@@ -177,7 +177,7 @@ describe.skipIf(!program)('a broker of its own', () => {
   it('ends the connection of an edge that is dismissed, whose id may be given again', async () => {
     const { edgeId, token } = await newEdge()
     const client = await edge(edgeId, token)
-    const closed = new Promise((resolve) => client.once('close', resolve))
+    const closed = new Promise<void>((resolve) => client.once('close', () => resolve()))
     await credentials.dismiss(edgeId)
     await closed
     await expect(edge(edgeId, token)).rejects.toThrow(/authori/i)

@@ -16,7 +16,7 @@ import type { Principal } from '../access/principal.ts'
 import { hashToken, newToken, tokenMatches } from '../access/token.ts'
 import type { ChangeLog } from '../changes/changes.ts'
 import { HubError } from '../errors.ts'
-import type { EdgeIdentity } from '../ports/broker.ts'
+import type { EdgeCredentials, EdgeIdentity } from '../ports/broker.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 import type { Tables } from '../ports/tables.ts'
 import { describedDevices, describedIds } from './describe.ts'
@@ -28,6 +28,8 @@ export interface DevicesDeps {
   changes: ChangeLog
   log: Logger
   audit: AuditTrail
+  /** `undefined` if the broker keeps no users of its own. */
+  credentials?: EdgeCredentials | undefined
 }
 
 export interface Device {
@@ -68,6 +70,7 @@ class DeviceService implements Devices {
   readonly #relational: Relational
   readonly #changes: ChangeLog
   readonly #audit: AuditTrail
+  readonly #credentials: EdgeCredentials | undefined
   readonly #log: Logger
   readonly #owners = new Map<string, string>()
   /** State of each camera as the screens were told last: they hear of changes, not of every health record. */
@@ -79,6 +82,7 @@ class DeviceService implements Devices {
     this.#relational = deps.relational
     this.#changes = deps.changes
     this.#audit = deps.audit
+    this.#credentials = deps.credentials
     this.#log = deps.log.child({ component: 'devices' })
     this.routes = deviceRoutes({ relational: deps.relational, devices: this, audit: deps.audit })
   }
@@ -184,7 +188,13 @@ class DeviceService implements Devices {
   }
 
   async addEdge(actor: Principal, edge: NewEdge): Promise<CreatedEdge> {
-    return addEdge({ relational: this.#relational, audit: this.#audit, changes: this.#changes }, edge, actor)
+    const deps = {
+      relational: this.#relational,
+      audit: this.#audit,
+      changes: this.#changes,
+      credentials: this.#credentials,
+    }
+    return addEdge(deps, edge, actor)
   }
 
   async #changeState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void> {
@@ -213,10 +223,15 @@ export function devicesFeature(deps: DevicesDeps): Devices {
 
 /**
  * Creates the credential of a new edge; the token in the answer is shown once. `actor` undefined: a command line.
- * Throws HUB_CONFLICT if the id is taken.
+ * Throws HUB_CONFLICT if the id is taken, HUB_BROKER if the broker does not let it in; then there is no such edge.
  */
 export async function addEdge(
-  deps: { relational: Relational; audit: AuditTrail; changes: ChangeLog },
+  deps: {
+    relational: Relational
+    audit: AuditTrail
+    changes: ChangeLog
+    credentials?: EdgeCredentials | undefined
+  },
   edge: NewEdge,
   actor: Principal | undefined,
 ): Promise<CreatedEdge> {
@@ -231,6 +246,7 @@ export async function addEdge(
         subject: `edge:${edge.edgeId}`,
         detail: { name: edge.name, region: edge.region },
       })
+      await deps.credentials?.admit(edge.edgeId, token)
     })
   } catch (error) {
     if (deps.relational.violation(error) !== 'unique') throw error
