@@ -119,6 +119,35 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
     expect(await store.count('4105')).toEqual({ passages: 3002, readings: 0, total: 3002 })
   })
 
+  it('keeps a point of a numbered source once, whatever is sent again, also after it was opened again', async () => {
+    const atMs = T0 + 5_000_000
+    const of = (from: number, to: number, more: Partial<Point> = {}) =>
+      Array.from({ length: to - from + 1 }, (_, index) =>
+        passage(from + index, { atMs: atMs + from + index, deviceId: 'cp-again', ...more }),
+      )
+    const appended = async () => (await store.latestPassages('cp-again', '4105', 10_000)).length
+    await store.append(of(1, 100), 'source')
+    await store.append(of(1, 100), 'source')
+    await store.append(of(101, 200), 'source')
+    // Overlapping, out of order, twice in one call, twice at once, and beside a source that sends the same numbers.
+    await store.append(of(150, 250), 'source')
+    await store.append(of(251, 260).reverse(), 'source')
+    await store.append([...of(261, 270), ...of(261, 270)], 'source')
+    await Promise.all([store.append(of(271, 280), 'source'), store.append(of(271, 280), 'source')])
+    await store.append(of(201, 300), 'other')
+    await store.append(of(271, 280))
+    expect(await appended()).toBe(300)
+
+    // The hub was killed between points and cursor: what the edge sends again is more than one batch.
+    store = await engine.reopen()
+    await store.append(of(201, 250), 'source')
+    await store.append(of(251, 300), 'source')
+    await store.append(of(301, 310), 'source')
+    await store.append(of(301, 320), 'source')
+    await store.append(of(321, 330), 'source')
+    expect(await appended()).toBe(330)
+  })
+
   it('tells two records of one millisecond apart, and two devices with the same numbers', async () => {
     const atMs = T0 + 10_000_000
     await store.append([

@@ -14,6 +14,7 @@ import {
   EdgeStatus,
   edgeTopics,
   Hello,
+  type JournalRecord,
   jsonParser,
   parseUpTopic,
   STREAMS,
@@ -25,7 +26,7 @@ import type { Metrics } from '../metrics.ts'
 import type { EdgeIdentity } from '../ports/broker.ts'
 import type { Relational } from '../ports/relational.ts'
 import type { Tables } from '../ports/tables.ts'
-import type { TimeSeries } from '../ports/timeseries.ts'
+import type { Measurement, Point, TimeSeries } from '../ports/timeseries.ts'
 import { checkRecord } from './check-record.ts'
 import { commitBatch, type Item, type RecordTakers } from './commit.ts'
 import { type CursorKey, CursorMovedError, cursorMessage, openCursors, readCursor } from './cursor-store.ts'
@@ -261,7 +262,7 @@ class IngestService implements Ingest {
         refused: checked.ok ? undefined : checked,
       }
     })
-    await this.#appendPoints(timeseries, edge, items)
+    await this.#appendPoints(timeseries, edge, key, items)
     try {
       await commitBatch(
         relational,
@@ -290,15 +291,24 @@ class IngestService implements Ingest {
     }
   }
 
-  async #appendPoints(timeseries: TimeSeries, edge: EdgeIdentity, items: readonly Item[]): Promise<void> {
+  async #appendPoints(
+    timeseries: TimeSeries,
+    edge: EdgeIdentity,
+    { stream, epoch }: CursorKey,
+    items: readonly Item[],
+  ): Promise<void> {
     const { metrics } = this.#deps
-    const points = items.flatMap(({ record, seq }) => (record ? pointsOf(record, seq, edge) : []))
-    if (points.length === 0) return
-    const refused = await timeseries.append(points)
-    for (const [measurement, group] of Map.groupBy(points, (point) => point.measurement)) {
-      metrics.pointsAppended.inc({ measurement }, group.length)
+    const points: Point[] = []
+    for (const { record, seq } of items) {
+      if (record) points.push(...pointsOf(record, seq, edge))
     }
+    if (points.length === 0) return
+    const refused = await timeseries.append(points, `${edge.edgeId}/${stream}/${epoch}`)
+    const counts = new Map<Measurement, number>()
+    for (const { measurement } of points) counts.set(measurement, (counts.get(measurement) ?? 0) + 1)
+    for (const [measurement, count] of counts) metrics.pointsAppended.inc({ measurement }, count)
     metrics.pointsRefused.inc(refused.length)
+    if (refused.length === 0) return
     const bySeq = new Map(items.map((item) => [item.seq, item]))
     for (const { point, reason } of refused) {
       const item = bySeq.get(point.tieBreak)
@@ -313,10 +323,12 @@ class IngestService implements Ingest {
   ): void {
     const { metrics } = this.#deps
     const { stream, edgeId } = key
+    const taken = new Map<JournalRecord['kind'], number>()
     for (const { record, refused } of items) {
       if (refused) metrics.recordsSetAside.inc({ stream, reason: refused.why })
-      else if (record) metrics.recordsCommitted.inc({ stream, kind: record.kind })
+      else if (record) taken.set(record.kind, (taken.get(record.kind) ?? 0) + 1)
     }
+    for (const [kind, count] of taken) metrics.recordsCommitted.inc({ stream, kind }, count)
     const aside = items.filter(({ refused }) => refused)
     if (aside.length > 0) {
       const [first] = aside

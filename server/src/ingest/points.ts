@@ -93,7 +93,10 @@ function healthPoints(
 
 /** Without what is not there, and without empty text: some stores have no empty tag. */
 function present<T extends string | number>(values: Record<string, T | undefined>): Record<string, T> {
-  return Object.fromEntries(
-    Object.entries(values).filter((entry): entry is [string, T] => entry[1] !== undefined && entry[1] !== ''),
-  )
+  const found: Record<string, T> = {}
+  for (const name in values) {
+    const value = values[name]
+    if (value !== undefined && value !== '') found[name] = value
+  }
+  return found
 }

@@ -54,8 +54,11 @@ export interface TimeSeries {
   /**
    * Resolves once every point is durable, but for those it answers as refused. Rejects if the store could not do it
    * now: then all may be appended again.
+   *
+   * `source` names who numbers the points, if somebody does: points of one source come in the order of their tie
+   * breaks, and only what was sent before is ever sent again. A store may save itself looking for what it cannot have.
    */
-  append(points: readonly Point[]): Promise<RefusedPoint[]>
+  append(points: readonly Point[], source?: string): Promise<RefusedPoint[]>
   /** Mean value, highest score and mean band of a scored series, a step at a time, oldest first. */
   scoredSeries(query: SeriesQuery): Promise<SeriesPoint[]>
   /** The newest passages of a checkpoint inside the scope, newest first. */

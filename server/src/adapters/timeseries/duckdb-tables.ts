@@ -2,7 +2,8 @@
  * How points lie in DuckDB: one table a measurement, a column for every label and field that we know, the rest as JSON
  * text in `more`. Rows are kept in the order of arrival, which is nearly that of time: DuckDB then skips whole row
  * groups by their smallest and greatest `at_ms`. There is no primary key: its index would have to stay in memory and
- * grows with every row. Identity is kept by an anti join instead, see `insertNewSql`.
+ * grows with every row. Identity is kept by an anti join instead, see `insertNewSql`, where a repeat is possible at
+ * all, see duckdb-append.ts.
  */
 import type { Measurement, Point } from '../../ports/timeseries.ts'
 
@@ -31,7 +32,8 @@ const FIELDS: Readonly<Record<Measurement, readonly string[]>> = {
 export interface Column {
   name: string
   type: 'bigint' | 'varchar' | 'double'
-  valueOf(point: Point): bigint | string | number | null
+  /** A number for `bigint` and `double`, text for `varchar`. */
+  valueOf(point: Point): string | number | null
 }
 
 /** The columns of a measurement's table, in order. */
@@ -40,8 +42,8 @@ export function columnsOf(measurement: Measurement): Column[] {
   const fields = FIELDS[measurement]
   const known = new Set([...labels, ...fields])
   return [
-    { name: 'at_ms', type: 'bigint', valueOf: (point) => BigInt(point.atMs) },
-    { name: 'tie_break', type: 'bigint', valueOf: (point) => BigInt(point.tieBreak) },
+    { name: 'at_ms', type: 'bigint', valueOf: (point) => point.atMs },
+    { name: 'tie_break', type: 'bigint', valueOf: (point) => point.tieBreak },
     { name: 'edge_id', type: 'varchar', valueOf: (point) => point.edgeId },
     { name: 'device_id', type: 'varchar', valueOf: (point) => point.deviceId },
     { name: 'region', type: 'varchar', valueOf: (point) => point.region },
@@ -56,8 +58,16 @@ export function columnsOf(measurement: Measurement): Column[] {
       name: 'more',
       type: 'varchar',
       valueOf: ({ labels, fields }) => {
-        const rest = Object.entries({ ...labels, ...fields }).filter(([name]) => !known.has(name))
-        return rest.length === 0 ? null : JSON.stringify(Object.fromEntries(rest))
+        let rest: Record<string, string | number> | undefined
+        // Of nearly every point everything is known: nothing is built for those.
+        for (const part of [labels, fields]) {
+          for (const name in part) {
+            if (known.has(name)) continue
+            rest ??= {}
+            rest[name] = part[name]!
+          }
+        }
+        return rest === undefined ? null : JSON.stringify(rest)
       },
     },
   ]

@@ -10,6 +10,7 @@ import type { Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { HubError } from '../../errors.ts'
 import type { Point, PointCounts, RefusedPoint, SeriesQuery, TimeSeries } from '../../ports/timeseries.ts'
+import { type Appended, toBlocks } from './duckdb-columns.ts'
 import type { DuckdbRequest, DuckdbResponse, DuckdbWorkerData } from './duckdb-worker.ts'
 import { fillSteps, stepSpan } from './steps.ts'
 
@@ -18,8 +19,10 @@ const MAX_GROUP_POINTS = 20_000
 const MEMORY_MB = 512
 const THREADS = 2
 
-interface Waiting {
-  points: readonly Point[]
+/** Groups handed to the thread at once: the next is ready when one is written. */
+const MAX_GROUPS = 2
+
+interface Waiting extends Appended {
   resolve(): void
   reject(error: Error): void
 }
@@ -30,7 +33,7 @@ class DuckdbTimeSeries implements TimeSeries {
   readonly #worker: Worker
   readonly #answers = new Map<number, { resolve(rows: unknown[][]): void; reject(error: Error): void }>()
   #waiting: Waiting[] = []
-  #isAppending = false
+  #groups = 0
   #nextId = 1
   #dead: Error | undefined
   #closing: Promise<void> | undefined
@@ -42,11 +45,11 @@ class DuckdbTimeSeries implements TimeSeries {
     worker.on('exit', () => this.#die(new Error('the DuckDB thread has ended')))
   }
 
-  append(points: readonly Point[]): Promise<RefusedPoint[]> {
+  append(points: readonly Point[], source?: string): Promise<RefusedPoint[]> {
     if (points.length === 0) return Promise.resolve([])
     const { promise, resolve, reject } = Promise.withResolvers<RefusedPoint[]>()
-    this.#waiting.push({ points, resolve: () => resolve([]), reject })
-    void this.#appendWaiting()
+    this.#waiting.push({ points, source, resolve: () => resolve([]), reject })
+    this.#appendWaiting()
     return promise
   }
 
@@ -116,19 +119,25 @@ class DuckdbTimeSeries implements TimeSeries {
     return this.#closing
   }
 
-  async #appendWaiting(): Promise<void> {
-    if (this.#isAppending) return
-    this.#isAppending = true
-    while (this.#waiting.length > 0) {
+  #appendWaiting(): void {
+    while (this.#waiting.length > 0 && this.#groups < MAX_GROUPS) {
       const group = this.#takeGroup()
-      try {
-        await this.#ask({ kind: 'append', points: group.flatMap(({ points }) => points) })
-        for (const { resolve } of group) resolve()
-      } catch (error) {
-        for (const { reject } of group) reject(error as Error)
-      }
+      this.#groups++
+      void this.#appendGroup(group).finally(() => {
+        this.#groups--
+        this.#appendWaiting()
+      })
     }
-    this.#isAppending = false
+  }
+
+  async #appendGroup(group: readonly Waiting[]): Promise<void> {
+    const { blocks, memory } = toBlocks(group)
+    try {
+      await this.#ask({ kind: 'append', blocks }, memory)
+      for (const { resolve } of group) resolve()
+    } catch (error) {
+      for (const { reject } of group) reject(error as Error)
+    }
   }
 
   #takeGroup(): Waiting[] {
@@ -144,12 +153,12 @@ class DuckdbTimeSeries implements TimeSeries {
     return this.#ask({ kind: 'query', sql, parameters })
   }
 
-  #ask(request: Request): Promise<unknown[][]> {
+  #ask(request: Request, memory: ArrayBuffer[] = []): Promise<unknown[][]> {
     if (this.#dead) return Promise.reject(this.#dead)
     const id = this.#nextId++
     const { promise, resolve, reject } = Promise.withResolvers<unknown[][]>()
     this.#answers.set(id, { resolve, reject })
-    this.#worker.postMessage({ ...request, id })
+    this.#worker.postMessage({ ...request, id }, memory)
     return promise
   }
 
