@@ -1,4 +1,4 @@
-# Two images from one file: `hub` and `edge`.
+# Three images from one file: `hub`, `edge`, and `camera`, a simulated one to try the others with.
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -46,3 +46,9 @@ COPY models models
 COPY --from=models /app/.cache/models .cache/models
 USER node
 CMD ["node", "edge/src/main.ts", "--config", "/etc/patrolhub/edge.yaml"]
+
+FROM packages AS camera
+RUN apt-get update && apt-get install -y --no-install-recommends ffmpeg && rm -rf /var/lib/apt/lists/*
+COPY test/simulator test/simulator
+USER node
+CMD ["node", "test/simulator/serve-camera.ts", "--port", "8554"]

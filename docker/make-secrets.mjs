@@ -2,16 +2,23 @@
  * Makes the secrets of docker-compose.yml, each in a file of its own. Once: it refuses to overwrite, because every one
  * of them is also inside a volume afterwards. Runs on Node 20 or newer with nothing installed:
  *
- *   node docker/make-secrets.mjs [--out FOLDER]
+ *   node docker/make-secrets.mjs [--out FOLDER] [--self-signed NAME]
  *   docker run --rm -v "$PWD/docker:/docker" node:24-bookworm-slim node /docker/make-secrets.mjs
+ *
+ * `--self-signed` also makes a certificate for that host name (and for the services of the compose file) with openssl,
+ * to try it out: browsers warn of it, and every edge needs it as its `caFile`.
  */
+import { spawnSync } from 'node:child_process'
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 const { values } = parseArgs({
-  options: { out: { type: 'string', default: join(import.meta.dirname, 'secrets') } },
+  options: {
+    out: { type: 'string', default: join(import.meta.dirname, 'secrets') },
+    'self-signed': { type: 'string' },
+  },
 })
 
 /** 32 random bytes that need no escaping in an address or a configuration file. */
@@ -74,11 +81,35 @@ function filesOf() {
     influx_password: secret(),
     influx_token: secret(),
     metrics_token: secret(),
+    // Of what the hubs keep encrypted; all of them need the same.
+    secrets_key: randomBytes(32).toString('base64'),
+    // Stays empty until `edge add` prints one; compose wants the file to be there.
+    edge_token: '',
   }
 }
 
+/** Ends the process with what openssl says if it cannot. */
+function selfSign(folder, host) {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const names = [host, 'proxy', 'mosquitto', 'localhost'].map((name) => `DNS:${name}`).join(',')
+  const made = spawnSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '365'],
+      ...['-subj', `/CN=${host}`, '-addext', `subjectAltName=${names},IP:127.0.0.1`],
+      ...['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')],
+    ],
+    { encoding: 'utf8' },
+  )
+  if (made.status === 0) return
+  process.stderr.write(`no certificate: ${made.error?.message ?? made.stderr}\n`)
+  process.exit(1)
+}
+
+const tls = join(values.out, '..', 'tls')
 const files = Object.entries(filesOf())
 const there = files.filter(([name]) => existsSync(join(values.out, name))).map(([name]) => name)
+if (values['self-signed'] !== undefined && existsSync(join(tls, 'key.pem'))) there.push('../tls/key.pem')
 if (there.length > 0) {
   process.stderr.write(
     `${values.out} holds ${there.join(', ')} already, and what was started with them knows no others: nothing was made\n`,
@@ -89,6 +120,7 @@ if (there.length > 0) {
 mkdirSync(values.out, { recursive: true, mode: 0o700 })
 for (const [name, content] of files)
   writeFileSync(join(values.out, name), content, { mode: 0o644, flag: 'wx' })
+if (values['self-signed'] !== undefined) selfSign(tls, values['self-signed'])
 process.stdout.write(
   `${files.length} secrets are in ${values.out}; keep a copy where only you can reach it\n`,
 )

@@ -51,6 +51,26 @@ const NEEDS = {
     services: ['postgresql.service'],
     without: 'the relational contract cannot be run against PostgreSQL',
   },
+  redis: {
+    title: 'Redis',
+    packages: ['redis-server'],
+    program: 'redis-server',
+    services: ['redis-server.service'],
+    without: 'the tests of several hubs cannot run',
+  },
+  nginx: {
+    title: 'nginx',
+    packages: ['nginx-light'],
+    services: ['nginx.service'],
+    without: 'the tests of several hubs cannot run',
+  },
+  compose: {
+    title: 'docker-compose',
+    packages: ['docker-compose'],
+    program: 'docker-compose',
+    services: ['docker.service', 'docker.socket', 'containerd.service'],
+    without: 'docker-compose.yml is not checked against its schema',
+  },
   gstreamer: {
     title: "GStreamer's RTSP server",
     packages: [
@@ -75,7 +95,18 @@ const NEEDS_OF = {
   edge: ['ffmpeg'],
   demo: ['ffmpeg'],
   bench: ['ffmpeg'],
-  test: ['ffmpeg', 'chromium', 'mosquitto', 'influxdb', 'postgresql', 'gstreamer', 'fonts'],
+  test: [
+    'ffmpeg',
+    'chromium',
+    'mosquitto',
+    'influxdb',
+    'postgresql',
+    'redis',
+    'nginx',
+    'compose',
+    'gstreamer',
+    'fonts',
+  ],
 }
 
 /**
