@@ -13,6 +13,7 @@ import { Health } from './health/health.ts'
 import { Intake } from './intake/intake.ts'
 import { Journal } from './journal/journal.ts'
 import { CameraPipeline } from './pipeline.ts'
+import { Recording } from './recording/recording.ts'
 import { Relay } from './relay/relay.ts'
 import { Forecaster } from './signal/forecaster.ts'
 import { Signal } from './signal/signal.ts'
@@ -100,11 +101,30 @@ export class EdgeApp {
       token: config.hub.token,
       ...(config.hub.ca === undefined ? {} : { ca: config.hub.ca }),
     }
+    const { recording: limits } = config
+    const recorded = config.cameras.filter(({ recording: { isOn } }) => isOn)
+    const recording = new Recording({
+      dataDir: config.dataDir,
+      maxBytes: limits.maxMegabytes * 1024 ** 2,
+      cameras: new Map(
+        recorded.map(({ cameraId, recording: { maxMegabytes } }) => [
+          cameraId,
+          { maxBytes: maxMegabytes * 1024 ** 2, maxAgeMs: limits.maxMinutes * 60_000 },
+        ]),
+      ),
+      log: this.#log,
+    })
+    await this.#add('recording', recording, () => recording.start())
     const evidence = new EvidenceStore({
       ...hub,
       dataDir: config.dataDir,
       log: this.#log,
       announce: async (record) => void (await journal.append(record)),
+      clips: {
+        ringOf: (cameraId) => recording.ringOf(cameraId),
+        beforeMs: limits.clipBeforeSeconds * 1000,
+        afterMs: limits.clipAfterSeconds * 1000,
+      },
     })
     await this.#add('evidence', evidence, () => evidence.start(this.#lifetime.signal))
 
@@ -133,7 +153,7 @@ export class EdgeApp {
     await this.#add('intake', devices, () => devices.start())
     this.#intakePort = devices.port
 
-    const pipelines = detection ? this.#makePipelines(detection, evidence, journal) : []
+    const pipelines = detection ? this.#makePipelines(detection, { evidence, recording, journal }) : []
     // Closed together: a camera that does not answer takes its time to let go.
     const close = async () => void (await Promise.all(pipelines.map((pipeline) => pipeline.close())))
     await this.#add('cameras', { close }, () => {
@@ -228,8 +248,7 @@ export class EdgeApp {
 
   #makePipelines(
     { model, pool, sureScore }: Detection,
-    evidence: EvidenceStore,
-    journal: Journal,
+    { evidence, recording, journal }: { evidence: EvidenceStore; recording: Recording; journal: Journal },
   ): CameraPipeline[] {
     const onAlert = async (record: AlertRecord) => void (await journal.append(record))
     const { id, sha256 } = model.entry
@@ -241,6 +260,7 @@ export class EdgeApp {
           model: { id, sha256 },
           tracker: { sureScore },
           evidence,
+          ring: recording.ringOf(camera.cameraId),
           onAlert,
           log: this.#log,
         }),

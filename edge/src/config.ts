@@ -53,6 +53,7 @@ export interface EdgeConfig {
   }
   readonly plates: PlateKeys
   readonly journal: { readonly maxMegabytes: number }
+  readonly recording: Readonly<EdgeFile['recording']>
   readonly healthSeconds: number
   readonly cameras: readonly CameraConfig[]
   readonly checkpoints: readonly CheckpointConfig[]
@@ -147,6 +148,7 @@ export function parseEdgeConfig(text: string, { file }: { file: string }): EdgeC
     },
     plates: plates!,
     journal: settings.journal,
+    recording: settings.recording,
     healthSeconds: settings.healthSeconds,
     cameras: settings.cameras,
     checkpoints: settings.checkpoints,

@@ -8,6 +8,7 @@ interface ErrorKind {
 }
 
 export const EDGE_ERRORS = {
+  EDGE_CLIP_FAILED: { help: 'The clip of an alert could not be cut; the alert itself stands.' },
   EDGE_CONFIG: { help: 'The configuration is wrong; every problem is listed with its place.' },
   EDGE_DATA_IN_USE: {
     help: 'Another edge runs on this data folder: stop it, or give this one a `dataDir` of its own.',

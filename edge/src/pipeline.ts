@@ -12,6 +12,7 @@ import type { CameraConfig } from './config.ts'
 import type { Detector } from './detect/detector.ts'
 import type { EvidenceStore } from './evidence/evidence-store.ts'
 import { Judge } from './judge/judge.ts'
+import type { CameraRing } from './recording/camera-ring.ts'
 import { Tracker, type TrackerOptions } from './track/tracker.ts'
 
 const REPORT_EVERY_MS = 60_000
@@ -26,12 +27,24 @@ export interface CameraPipelineOptions {
   pool: Detector
   model: ModelRef
   evidence: EvidenceStore
-  /** Resolves when the alert is durable; its snapshot is asked for afterwards. */
+  /** Records the camera, so that alerts can have clips. */
+  ring?: CameraRing | undefined
+  /** Resolves when the alert is durable; its evidence is asked for afterwards. */
   onAlert: (record: AlertRecord) => Promise<void>
   log: Logger
   timings?: CameraCaptureOptions['timings']
   /** By default that of ByteTrack for a detector whose sure detections score 0.4 and more. */
   tracker?: Partial<TrackerOptions>
+}
+
+/** What the camera showed when an alert was decided. */
+interface Moment {
+  /** False when there was no picture to decide it. */
+  isPicture: boolean
+  /** The recorded stream; empty if there is none. */
+  streamId: string
+  /** Stream clock. */
+  streamMs: number
 }
 
 export class CameraPipeline {
@@ -60,6 +73,7 @@ export class CameraPipeline {
       log: options.log,
       ...(options.timings ? { timings: options.timings } : {}),
     })
+    if (options.ring) this.capture.record(options.ring)
     this.capture.onFrame((frame) => this.#follow(this.#analyse(frame)))
     this.capture.onState(({ state, why }) => this.#follow(this.#judgeSignal(state, why)))
   }
@@ -118,11 +132,13 @@ export class CameraPipeline {
   async #analyse(frame: Frame): Promise<void> {
     const { pool, camera } = this.#options
     const { capturedAtMs, streamMs } = frame
+    const streamId = this.#options.ring?.position.streamId ?? ''
+    const moment: Moment = { isPicture: true, streamId, streamMs }
     if (camera.rules.length === 0) return
     // Before the detector borrows the pixels.
     const luma = this.#judge.lumaOf(frame)
     const ofPicture = this.#judge.observePicture(frame, luma)
-    for (const alert of ofPicture) await this.#raise(alert, streamMs)
+    for (const alert of ofPicture) await this.#raise(alert, moment)
     if (!this.#judge.needsTracks) return
     const detections = await pool.submit(frame)
     if (!detections) return
@@ -138,30 +154,44 @@ export class CameraPipeline {
     const aspect = frame.pictureWidthPx / frame.pictureHeightPx
     const alerts = this.#judge.observe(tracks, capturedAtMs, aspect)
     if (luma) alerts.push(...this.#judge.observeStill(luma, tracks, capturedAtMs))
-    for (const alert of alerts) await this.#raise(alert, streamMs)
+    for (const alert of alerts) await this.#raise(alert, moment)
   }
 
   /** A camera that is closed on purpose has lost nothing. */
   async #judgeSignal(state: CameraState, why: string): Promise<void> {
     if (this.#isClosing) return
-    for (const alert of this.#judge.observeSignal(state, why, Date.now())) await this.#raise(alert)
+    const { streamId, ptsMs } = this.#options.ring?.position ?? { streamId: '', ptsMs: 0 }
+    for (const alert of this.#judge.observeSignal(state, why, Date.now())) {
+      await this.#raise(alert, { isPicture: false, streamId, streamMs: ptsMs })
+    }
   }
 
-  /** `streamMs` is the time of the picture that decided it, if one did. */
-  async #raise(found: AlertRecord, streamMs?: number): Promise<void> {
-    const evidenceId = randomUUID()
-    const alert = { ...found, evidenceIds: streamMs === undefined ? [] : [evidenceId] }
+  async #raise(found: AlertRecord, moment: Moment): Promise<void> {
+    const { evidence, onAlert } = this.#options
+    const { alertId, atMs } = found
+    const { isPicture, streamId, streamMs } = moment
+    // Which of them exist in the end is said by their own records.
+    const snapshot = isPicture ? randomUUID() : undefined
+    const marked = isPicture && found.objects.length > 0 ? randomUUID() : undefined
+    const clip = streamId === '' ? undefined : randomUUID()
+    const evidenceIds = [snapshot, marked, clip].filter((id) => id !== undefined)
+    const alert = { ...found, evidenceIds }
     this.#alerts += 1
-    await this.#options.onAlert(alert)
-    this.#log.info({ alertId: alert.alertId, rule: alert.rule }, 'alert raised')
-    if (streamMs === undefined) return
-    this.#options.evidence.requestSnapshot({
-      evidenceId,
-      alertId: alert.alertId,
-      atMs: alert.atMs,
-      camera: this.capture,
-      streamMs,
-    })
+    await onAlert(alert)
+    this.#log.info({ alertId, rule: alert.rule }, 'alert raised')
+    if (snapshot !== undefined) {
+      evidence.requestSnapshot({
+        evidenceId: snapshot,
+        alertId,
+        atMs,
+        camera: this.capture,
+        streamMs,
+        ...(marked === undefined ? {} : { marked: { evidenceId: marked, marks: alert.objects } }),
+      })
+    }
+    const { cameraId } = this.#options.camera
+    if (clip !== undefined)
+      evidence.requestClip({ evidenceId: clip, alertId, cameraId, atMs, streamId, streamMs })
   }
 
   #reportFailures(): void {

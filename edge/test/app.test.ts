@@ -161,7 +161,7 @@ describe('the command', () => {
   it('shows every setting with --help, and says what is missing', async () => {
     const help = start('--help')
     expect(await help.ended).toBe(0)
-    expect(help.output()).toContain('cameras[].rules[].minSeconds')
+    expect(help.output()).toContain('cameras[].rules[intrusion].minSeconds')
     const none = start()
     expect(await none.ended).toBe(2)
     expect(none.output()).toContain('--config FILE is missing')

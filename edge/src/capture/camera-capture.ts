@@ -14,7 +14,7 @@ import { redact } from '../redact.ts'
 import { ArrivalClock } from './arrival-clock.ts'
 import type { Container } from './capture-command.ts'
 import { CaptureRun, type CaptureRunEnd } from './capture-run.ts'
-import type { CompressedClip } from './compressed.ts'
+import type { CompressedClip, PictureSink } from './compressed.ts'
 import { FlvFeed } from './flv-feed.ts'
 import type { Frame, FrameFormat } from './frame.ts'
 import type { RawFrame } from './frame-assembler.ts'
@@ -115,6 +115,12 @@ export class CameraCapture {
 
   onState(listener: (state: CaptureState) => void): void {
     this.#stateListeners.add(listener)
+  }
+
+  /** Gives every coded picture to the sink, untouched. At most one sink; to be called before the start. */
+  record(sink: PictureSink): void {
+    this.flv.record(sink)
+    this.#ts.record(sink)
   }
 
   /** What is needed to decode the picture of a frame at full resolution; `undefined` when it is not held any more. */

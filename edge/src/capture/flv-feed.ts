@@ -17,7 +17,7 @@ import {
   readVideoPacket,
 } from '@patrolhub/protocol/flv'
 import { EdgeError } from '../errors.ts'
-import type { CompressedClip } from './compressed.ts'
+import type { CompressedClip, PictureSink } from './compressed.ts'
 import { PictureCache } from './picture-cache.ts'
 import { Unwrapper } from './unwrapper.ts'
 
@@ -55,6 +55,8 @@ export class FlvFeed {
   #metadata: FlvTag | undefined
   #sequenceHeader: FlvTag | undefined
   #unavailable = ''
+  #sink: PictureSink | undefined
+  #head: Buffer[] | undefined
   #droppedTags = 0
 
   constructor(options: FlvFeedOptions = {}) {
@@ -128,6 +130,8 @@ export class FlvFeed {
 
   /** Forgets the stream and ends every subscription. */
   reset(why: string): void {
+    this.#sink?.end()
+    this.#head = undefined
     this.#cache.clear()
     this.#reader = newReader()
     this.#metadata = undefined
@@ -136,6 +140,11 @@ export class FlvFeed {
     const ended = [...this.#subscribers]
     this.#subscribers.clear()
     for (const subscriber of ended) subscriber.onEnd(why)
+  }
+
+  /** Every picture from now on goes to the sink, too. */
+  record(sink: PictureSink): void {
+    this.#sink = sink
   }
 
   setUnavailable(why: string): void {
@@ -155,19 +164,26 @@ export class FlvFeed {
 
   /** The presentation time of a picture; `undefined` for a tag that is no picture. */
   #take(tag: FlvTag): number | undefined {
-    if (tag.kind === 'script') this.#metadata = tag
+    if (tag.kind === 'script') {
+      this.#metadata = tag
+      this.#head = undefined
+    }
     if (tag.kind !== 'video') return undefined
     const packet = readVideoPacket(tag)
     if (packet.role === 'other') return undefined
     if (packet.role === 'sequence-header') {
       this.#sequenceHeader = tag
+      this.#head = undefined
       for (const subscriber of this.#subscribers)
         if (subscriber.phase === 'live') subscriber.sink.write(tag.bytes)
       return undefined
     }
     const isKeyFrame = packet.role === 'key-frame'
     const ptsMs = this.#time.next(tag.timestampMs & 0x7fffffff) + packet.compositionMs
-    this.#cache.push({ ptsMs, isKeyFrame, bytes: tag.bytes })
+    const unit = { ptsMs, isKeyFrame, bytes: tag.bytes }
+    this.#cache.push(unit)
+    this.#head ??= this.#headers(0)
+    this.#sink?.take(unit, 'flv', this.#head)
     for (const subscriber of this.#subscribers) this.#deliver(subscriber, tag, isKeyFrame)
     return ptsMs
   }

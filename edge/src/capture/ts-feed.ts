@@ -4,7 +4,7 @@
  * of every picture, the random access indicator on key frames, and each picture flushed whole.
  */
 import { EdgeError } from '../errors.ts'
-import type { CompressedClip } from './compressed.ts'
+import type { CompressedClip, PictureSink } from './compressed.ts'
 import { PictureCache } from './picture-cache.ts'
 import { Unwrapper } from './unwrapper.ts'
 
@@ -34,6 +34,8 @@ export class TsFeed {
   #tables: Buffer[] = []
   #pending: Pending | undefined
   #time = new Unwrapper(2 ** 33)
+  #sink: PictureSink | undefined
+  #head: Buffer[] = []
 
   constructor(maxCacheBytes?: number) {
     this.#cache = new PictureCache(maxCacheBytes)
@@ -62,7 +64,15 @@ export class TsFeed {
     return { container: 'mpegts', chunks: units.map((unit) => unit.bytes), ptsMs: units.at(-1)!.ptsMs }
   }
 
+  /** Every picture from now on goes to the sink, too, when it is whole. */
+  record(sink: PictureSink): void {
+    this.#sink = sink
+  }
+
   reset(): void {
+    this.#sink?.end()
+    // Tables stand in front of every picture: a file needs nothing before them.
+    this.#head = []
     this.#cache.clear()
     this.#rest = Buffer.alloc(0)
     this.#tables = []
@@ -102,6 +112,8 @@ export class TsFeed {
   #finishPending(): void {
     if (!this.#pending) return
     const { ptsMs, isKeyFrame, packets } = this.#pending
-    this.#cache.push({ ptsMs, isKeyFrame, bytes: Buffer.concat(packets) })
+    const unit = { ptsMs, isKeyFrame, bytes: Buffer.concat(packets) }
+    this.#cache.push(unit)
+    this.#sink?.take(unit, 'mpegts', this.#head)
   }
 }

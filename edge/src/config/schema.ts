@@ -42,6 +42,23 @@ export const CameraConfig = Type.Object(
       description: 'frames that are analysed',
       unit: 'frames/s',
     }),
+    recording: Type.Object(
+      {
+        isOn: Type.Boolean({
+          default: true,
+          description:
+            'keeps the last minutes on the disk, for the clips of alerts; without it alerts have no clip',
+        }),
+        maxMegabytes: Type.Integer({
+          minimum: 16,
+          maximum: 1_048_576,
+          default: 512,
+          unit: 'MB',
+          description: 'what this camera may hold of it; the oldest goes first',
+        }),
+      },
+      strictWithDefaults,
+    ),
     rules: Type.Array(RuleConfig, { maxItems: 32, default: [], description: 'what raises alerts' }),
   },
   strict,
@@ -269,6 +286,37 @@ export const EdgeFile = Type.Object(
           description:
             'size from which the oldest measurements are given up, counted and declared to the hub',
           unit: 'MB',
+        }),
+      },
+      strictWithDefaults,
+    ),
+    recording: Type.Object(
+      {
+        maxMegabytes: Type.Integer({
+          minimum: 16,
+          maximum: 16_777_216,
+          default: 8192,
+          unit: 'MB',
+          description: 'what all cameras together may hold on the disk; the oldest goes first',
+        }),
+        maxMinutes: Type.Integer({
+          minimum: 1,
+          maximum: 43_200,
+          default: 60,
+          unit: 'min',
+          description: 'what is older is removed',
+        }),
+        clipBeforeSeconds: Type.Number({
+          minimum: 0,
+          maximum: 60,
+          default: 10,
+          description: 'how much of the time before an alert its clip shows',
+        }),
+        clipAfterSeconds: Type.Number({
+          minimum: 0,
+          maximum: 60,
+          default: 10,
+          description: 'how much of the time after an alert its clip shows',
         }),
       },
       strictWithDefaults,

@@ -2,7 +2,8 @@
  * Evidence on the edge's disk until the hub has it. `content/<sha256>` holds bytes, `pending/<evidenceId>.json` says
  * what they are and how far they have come; a note that the hub will never take goes to `refused/`. Every write is to
  * a temporary name, synced, renamed, and the folder synced: after a crash or power cut a file is there whole or not
- * at all. Contents that no note names are removed when the folder is opened.
+ * at all. Contents that no note names are removed when the folder is opened. What the hub refused is kept for a person
+ * to look at, the newest first, up to a number, a size and an age.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
@@ -12,6 +13,14 @@ import { Type } from 'typebox'
 
 const Note = Type.Object({ record: EvidenceRecord, isAnnounced: Type.Boolean() })
 const parseNote = jsonParser(Note)
+
+export interface RefusedLimits {
+  notes: number
+  bytes: number
+  ageMs: number
+}
+
+const DEFAULT_REFUSED: RefusedLimits = { notes: 500, bytes: 512 * 1024 ** 2, ageMs: 30 * 24 * 3_600_000 }
 
 export interface EvidenceNote {
   record: EvidenceRecord
@@ -25,9 +34,11 @@ export class EvidenceFolder {
   readonly #refused: string
   /** How many pending notes name a content. */
   readonly #references = new Map<string, number>()
+  readonly #limits: RefusedLimits
   #bytes = 0
 
-  constructor(dataDir: string) {
+  constructor(dataDir: string, refused: Partial<RefusedLimits> = {}) {
+    this.#limits = { ...DEFAULT_REFUSED, ...refused }
     const folder = join(dataDir, 'evidence')
     this.#content = join(folder, 'content')
     this.#pending = join(folder, 'pending')
@@ -60,9 +71,9 @@ export class EvidenceFolder {
         await rename(path, join(this.#refused, name))
       }
     }
+    const refused = await this.#trimRefused()
     for (const name of await readdir(this.#content)) {
-      if (!this.#references.has(name) && !(await this.#isRefused(name)))
-        await unlink(join(this.#content, name))
+      if (!this.#references.has(name) && !refused.has(name)) await unlink(join(this.#content, name))
     }
     notes.sort((a, b) => a.record.atMs - b.record.atMs)
     return { notes, unreadable }
@@ -103,6 +114,7 @@ export class EvidenceFolder {
     const name = `${evidenceId}.json`
     await rename(join(this.#pending, name), join(this.#refused, name))
     await this.#release(sha256)
+    await this.#trimRefused()
   }
 
   async #refer(sha256: string): Promise<void> {
@@ -122,16 +134,48 @@ export class EvidenceFolder {
     return true
   }
 
-  async #isRefused(sha256: string): Promise<boolean> {
-    for (const name of await readdir(this.#refused)) {
-      const parsed = parseNote(await readFile(join(this.#refused, name), 'utf8'))
-      if (parsed.ok && parsed.value.record.sha256 === sha256) return true
+  /** Removes what was refused long ago or is too much; gives the contents that refused notes still name. */
+  async #trimRefused(): Promise<Set<string>> {
+    const kept = new Set<string>()
+    const spare = new Set<string>()
+    let notes = 0
+    let bytes = 0
+    for (const { name, changedAtMs } of await newestFirst(this.#refused)) {
+      const path = join(this.#refused, name)
+      const parsed = parseNote(await readFile(path, 'utf8'))
+      const sha256 = parsed.ok ? parsed.value.record.sha256 : ''
+      const size = sha256 === '' || kept.has(sha256) ? 0 : await sizeOf(join(this.#content, sha256))
+      const isTooMuch = notes >= this.#limits.notes || bytes + size > this.#limits.bytes
+      if (isTooMuch || Date.now() - changedAtMs > this.#limits.ageMs) {
+        await rm(path, { force: true })
+        spare.add(sha256)
+        continue
+      }
+      notes += 1
+      bytes += size
+      kept.add(sha256)
     }
-    return false
+    for (const sha256 of spare) {
+      if (sha256 === '' || kept.has(sha256) || this.#references.has(sha256)) continue
+      await rm(join(this.#content, sha256), { force: true })
+    }
+    return kept
   }
 }
 
-async function writeDurably(folder: string, name: string, bytes: Buffer): Promise<void> {
+/** Files of a folder with the time of their last change; those that are gone by now are left out. */
+async function newestFirst(folder: string): Promise<{ name: string; changedAtMs: number }[]> {
+  const files = await Promise.all(
+    (await readdir(folder)).map(async (name) => {
+      const found = await stat(join(folder, name)).catch(() => undefined)
+      return found ? [{ name, changedAtMs: found.ctimeMs }] : []
+    }),
+  )
+  return files.flat().sort((a, b) => b.changedAtMs - a.changedAtMs)
+}
+
+/** Writes a file whole or not at all: under another name, synced, renamed, and the folder synced. */
+export async function writeDurably(folder: string, name: string, bytes: Buffer): Promise<void> {
   const path = join(folder, name)
   const temporary = `${path}.part`
   const file = await open(temporary, 'w', 0o600)

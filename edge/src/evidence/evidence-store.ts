@@ -6,8 +6,9 @@
  *   `disk-full` more evidence waits for the hub than the disk may hold
  *   `failed`    the picture could not be decoded or written
  *   `stopped`   the edge was stopped before its turn came
- * An alert stands without its snapshot; it has been journalled before.
+ * An alert stands without its snapshot; it has been journalled before. Clips have a queue of their own.
  */
+import { join } from 'node:path'
 import type { EvidenceRecord } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { Backoff, pause } from '../backoff.ts'
@@ -15,8 +16,9 @@ import type { CameraCapture } from '../capture/camera-capture.ts'
 import type { CompressedClip } from '../capture/compressed.ts'
 import type { HubAccess } from '../hub-http.ts'
 import { Announcer } from './announcer.ts'
+import { ClipQueue, type ClipQueueOptions, type ClipRequest } from './clip-queue.ts'
 import { EvidenceFolder } from './evidence-folder.ts'
-import { decodePicture } from './snapshot.ts'
+import { decodePicture, type Mark, markPicture } from './snapshot.ts'
 import { Uploader } from './uploader.ts'
 
 export interface EvidenceLimits {
@@ -27,6 +29,8 @@ export interface EvidenceLimits {
   queuedBytes: number
   /** Bytes of evidence that may wait for the hub on disk. */
   pendingBytes: number
+  /** Bytes of one clip. */
+  clipBytes: number
   retryMinMs: number
   retryMaxMs: number
   /** How long a close goes on with what is queued. */
@@ -38,6 +42,8 @@ const DEFAULT_LIMITS: EvidenceLimits = {
   queued: 64,
   queuedBytes: 128 * 1024 * 1024,
   pendingBytes: 4 * 1024 ** 3,
+  // The hub takes 32 MB.
+  clipBytes: 30 * 1024 * 1024,
   retryMinMs: 500,
   retryMaxMs: 60_000,
   closeMs: 3000,
@@ -48,6 +54,8 @@ export interface EvidenceStoreOptions extends HubAccess {
   log: Logger
   /** Makes the record durable in the journal; called again for the same record if it rejects or after a crash. */
   announce: (record: EvidenceRecord) => Promise<void>
+  /** Where clips are cut from; without it there are none. */
+  clips?: Pick<ClipQueueOptions, 'ringOf' | 'beforeMs' | 'afterMs'>
   limits?: Partial<EvidenceLimits>
 }
 
@@ -59,6 +67,8 @@ export interface SnapshotRequest {
   camera: Pick<CameraCapture, 'camera' | 'clipUpTo'>
   /** The frame's time on the stream clock. */
   streamMs: number
+  /** The same picture with rectangles in it, as evidence of its own. */
+  marked?: { evidenceId: string; marks: readonly Mark[] }
 }
 
 export interface EvidenceStats {
@@ -75,6 +85,7 @@ export interface EvidenceStats {
   stopped: number
   /** Median time from the request to a stored file over the last snapshots, ms; 0 before the first. */
   snapshotMsP50: number
+  clips: ClipQueue['counts'] & { waiting: number }
 }
 
 /** Requests for the same picture share one decoding. */
@@ -98,6 +109,7 @@ export class EvidenceStore {
   readonly #folder: EvidenceFolder
   readonly #uploader: Uploader
   readonly #announcer: Announcer
+  readonly #clips: ClipQueue
   readonly #queue: Job[] = []
   /** Jobs whose picture is not stored yet, waiting or being decoded. */
   readonly #joinable = new Map<string, Job>()
@@ -130,6 +142,17 @@ export class EvidenceStore {
       onAnnounced: (note) => this.#uploader.add(note),
       backoff: new Backoff({ minMs: this.#limits.retryMinMs, maxMs: this.#limits.retryMaxMs }),
     })
+    this.#clips = new ClipQueue({
+      ringOf: () => undefined,
+      beforeMs: 0,
+      afterMs: 0,
+      ...options.clips,
+      folder: join(options.dataDir, 'evidence', 'clips'),
+      maxBytes: this.#limits.clipBytes,
+      keep: (clip, requests) => this.#keepClip(clip, requests),
+      hasRoom: () => this.#folder.bytes < this.#limits.pendingBytes,
+      log: this.#log,
+    })
   }
 
   /** Takes up what an earlier run left and begins to upload. Rejects if the folder cannot be used. */
@@ -139,6 +162,7 @@ export class EvidenceStore {
     if (notes.length > 0)
       this.#log.info({ pending: notes.length }, 'evidence of an earlier run will be uploaded')
     for (const note of notes) (note.isAnnounced ? this.#uploader : this.#announcer).add(note)
+    await this.#clips.start()
     this.#isOpen = true
     this.#uploader.start()
     signal.addEventListener('abort', () => void this.close(), { once: true })
@@ -154,6 +178,7 @@ export class EvidenceStore {
     const deadline = setTimeout(() => this.#abandon(), this.#limits.closeMs)
     while (this.#active.size > 0) await Promise.all(this.#active)
     clearTimeout(deadline)
+    await this.#clips.close()
     await this.#announcer.close()
     await this.#uploader.close()
   }
@@ -180,6 +205,11 @@ export class EvidenceStore {
     return true
   }
 
+  /** Asks for the seconds around an alert; the evidence is announced when they have been cut. False if it was dropped. */
+  requestClip(request: ClipRequest): boolean {
+    return this.#isOpen && this.#clips.request(request)
+  }
+
   stats(): EvidenceStats {
     const sorted = [...this.#timesMs].sort((a, b) => a - b)
     return {
@@ -190,6 +220,7 @@ export class EvidenceStore {
       pendingBytes: this.#folder.bytes,
       refused: this.#uploader.refused,
       snapshotMsP50: Math.round(sorted[Math.floor(sorted.length / 2)] ?? 0),
+      clips: { ...this.#clips.counts, waiting: this.#clips.waiting },
     }
   }
 
@@ -267,27 +298,51 @@ export class EvidenceStore {
       const jpeg = await decodePicture(job.clip!, this.#abandoning.signal)
       const sha256 = await this.#folder.storeContent(jpeg)
       this.#joinable.delete(job.key)
-      for (const { evidenceId, alertId, atMs } of job.requests) {
-        const record: EvidenceRecord = {
-          kind: 'evidence',
-          evidenceId,
-          alertId,
-          atMs: Math.round(atMs),
-          role: 'snapshot',
-          mime: 'image/jpeg',
-          sha256,
-          bytes: jpeg.length,
-        }
-        const note = { record, isAnnounced: false }
-        await this.#folder.storeNote(note)
-        this.#announcer.add(note)
+      for (const request of job.requests) {
+        await this.#announce(request, { role: 'snapshot', mime: 'image/jpeg', sha256, bytes: jpeg.length })
         this.#counts.taken += 1
       }
       this.#timesMs.push(performance.now() - job.requestedMs)
       if (this.#timesMs.length > MAX_TIMES) this.#timesMs.shift()
+      for (const request of job.requests) await this.#keepMarked(jpeg, request)
     } catch (err) {
       this.#counts.failed += job.requests.length
       this.#log.error({ err, alertIds: job.requests.map(({ alertId }) => alertId) }, 'a snapshot failed')
     }
+  }
+  async #keepMarked(jpeg: Buffer, { alertId, atMs, marked }: SnapshotRequest): Promise<void> {
+    if (!marked) return
+    try {
+      const picture = await markPicture(jpeg, marked.marks, this.#abandoning.signal)
+      const sha256 = await this.#folder.storeContent(picture)
+      const content = { role: 'marked', mime: 'image/jpeg', sha256, bytes: picture.length } as const
+      await this.#announce({ evidenceId: marked.evidenceId, alertId, atMs }, content)
+    } catch (err) {
+      this.#counts.failed += 1
+      this.#log.error({ err, alertId }, 'a marked snapshot failed')
+    }
+  }
+
+  async #keepClip(clip: Buffer, requests: readonly ClipRequest[]): Promise<void> {
+    const sha256 = await this.#folder.storeContent(clip)
+    const content = { role: 'clip', mime: 'video/mp4', sha256, bytes: clip.length } as const
+    for (const request of requests) await this.#announce(request, content)
+  }
+
+  /** Notes the evidence durably and hands it to the announcer. */
+  async #announce(
+    { evidenceId, alertId, atMs }: Pick<SnapshotRequest, 'evidenceId' | 'alertId' | 'atMs'>,
+    content: Pick<EvidenceRecord, 'role' | 'mime' | 'sha256' | 'bytes'>,
+  ): Promise<void> {
+    const record: EvidenceRecord = {
+      kind: 'evidence',
+      evidenceId,
+      alertId,
+      atMs: Math.round(atMs),
+      ...content,
+    }
+    const note = { record, isAnnounced: false }
+    await this.#folder.storeNote(note)
+    this.#announcer.add(note)
   }
 }

@@ -4,7 +4,8 @@
  * right one.
  */
 import { Readable, Writable } from 'node:stream'
-import ffmpeg from 'fluent-ffmpeg'
+import type { NormBox } from '@patrolhub/protocol'
+import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg'
 import type { CompressedClip } from '../capture/compressed.ts'
 import { Diagnosis } from '../capture/diagnosis.ts'
 import { runFfmpeg } from '../capture/ffmpeg-process.ts'
@@ -20,6 +21,53 @@ const JPEG_QUALITY = 3
  * signal aborts.
  */
 export async function decodePicture(clip: CompressedClip, signal?: AbortSignal): Promise<Buffer> {
+  const wantedSeconds = ((clip.ptsMs - 2) / 1000).toFixed(3)
+  const command = ffmpeg({ stdoutLines: 40 })
+    .input(Readable.from(clip.chunks))
+    .inputFormat(clip.container)
+    .inputOptions(['-hide_banner', '-nostats', '-loglevel warning', '-copyts', '-threads 1'])
+  const filter = `select='gte(t\\,${wantedSeconds})'`
+  return await toJpeg(command, {
+    filter,
+    missing: `the clip does not hold the picture at ${clip.ptsMs} ms`,
+    signal,
+  })
+}
+
+/** A rectangle to be drawn: of the subject of an alert, or of something else that was seen. */
+export interface Mark {
+  boxNorm: NormBox
+  isSubject: boolean
+}
+
+/** The JPEG again, with the rectangles drawn into it. Rejects as `decodePicture` does. */
+export async function markPicture(
+  jpeg: Buffer,
+  marks: readonly Mark[],
+  signal?: AbortSignal,
+): Promise<Buffer> {
+  const command = ffmpeg({ stdoutLines: 40 })
+    .input(Readable.from([jpeg]))
+    .inputFormat('jpeg_pipe')
+    .inputOptions(['-hide_banner', '-nostats', '-loglevel warning'])
+  // The subjects last, so that nothing is drawn over them.
+  const boxes = marks
+    .toSorted((a, b) => Number(a.isSubject) - Number(b.isSubject))
+    .map(({ boxNorm: [x1, y1, x2, y2], isSubject }) => {
+      const size = `x=iw*${x1}:y=ih*${y1}:w=iw*${x2 - x1}:h=ih*${y2 - y1}`
+      return `drawbox=${size}:color=${isSubject ? '0xff3b30' : '0xffffff'}:t=${isSubject ? 4 : 2}`
+    })
+  return await toJpeg(command, { filter: boxes.join(',') || 'null', missing: 'there is no picture', signal })
+}
+
+interface JpegOptions {
+  filter: string
+  /** What it means when ffmpeg gives no picture and says nothing. */
+  missing: string
+  signal: AbortSignal | undefined
+}
+
+async function toJpeg(command: FfmpegCommand, { filter, missing, signal }: JpegOptions): Promise<Buffer> {
   const parts: Buffer[] = []
   let bytes = 0
   const output = new Writable({
@@ -29,13 +77,9 @@ export async function decodePicture(clip: CompressedClip, signal?: AbortSignal):
       done(bytes > MAX_JPEG_BYTES ? new Error('the JPEG is too large') : undefined)
     },
   })
-  const wantedSeconds = ((clip.ptsMs - 2) / 1000).toFixed(3)
-  const command = ffmpeg({ stdoutLines: 40 })
-    .input(Readable.from(clip.chunks))
-    .inputFormat(clip.container)
-    .inputOptions(['-hide_banner', '-nostats', '-loglevel warning', '-copyts', '-threads 1'])
+  command
     .output(output)
-    .outputOptions('-vf', `select='gte(t\\,${wantedSeconds})'`)
+    .outputOptions('-vf', filter)
     .outputOptions([
       '-map 0:v:0',
       '-fps_mode passthrough',
@@ -64,9 +108,7 @@ export async function decodePicture(clip: CompressedClip, signal?: AbortSignal):
     ? 'the edge is stopping'
     : isLate
       ? `ffmpeg took more than ${TIMEOUT_MS / 1000} s`
-      : (end.failedToRun ??
-        diagnosis.lines().at(-1) ??
-        `the clip does not hold the picture at ${clip.ptsMs} ms`)
+      : (end.failedToRun ?? diagnosis.lines().at(-1) ?? missing)
   throw new EdgeError('EDGE_SNAPSHOT_FAILED', `no snapshot: ${why}`)
 }
 

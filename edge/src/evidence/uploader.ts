@@ -1,5 +1,5 @@
 /**
- * Brings announced evidence to the hub, one at a time, oldest first, and forgets it only when the hub has it. Every
+ * Brings announced evidence to the hub, one at a time, pictures before clips, else oldest first, and forgets it only when the hub has it. Every
  * failure is tried again with growing pauses; while the hub is away nothing else is tried.
  */
 import { createHash } from 'node:crypto'
@@ -83,8 +83,10 @@ export class Uploader {
   /** The first item whose time has come; waits for one, and may come back with none. */
   async #nextDue(): Promise<Item | undefined> {
     const nowMs = performance.now()
-    const due = this.#items.find((item) => item.dueMs <= nowMs)
-    if (due) return due
+    const due = this.#items.filter((item) => item.dueMs <= nowMs)
+    // A picture says what is going on; a clip, a hundred times as large, says it again and must not keep it waiting.
+    const first = due.find(({ note }) => note.record.mime === 'image/jpeg') ?? due[0]
+    if (first) return first
     const earliestMs = Math.min(...this.#items.map((item) => item.dueMs), Number.POSITIVE_INFINITY)
     await new Promise<void>((resolve) => {
       const timer = Number.isFinite(earliestMs) ? setTimeout(resolve, earliestMs - nowMs + 1) : undefined

@@ -7,7 +7,16 @@ import { type Static, Type } from 'typebox'
 import { RegionCode } from '../region.ts'
 import { DeviceId, EpochMs, NormBox, NormPoint, Score, Severity, Sha256, Uuid } from '../units.ts'
 
-/** What raised an alert. `intrusion` from video; `signal-anomaly` from a model over numbers. */
+/**
+ * What raised an alert. From video: `intrusion`, `line-crossing`, `loitering`, `crowding`, `wrong-way`,
+ * `stopped-vehicle`, `running`, `scatter`, `left-object`, `removed-object`; from the picture itself: `covered`,
+ * `blurred`, `frozen`, `moved-camera`, `lost-signal`; from a model over numbers: `signal-anomaly`.
+ *
+ * Facts that screens make their sentence of: about an object `className` and, where a time matters, `secondsInZone`;
+ * `direction` (`left`, `right`) of a line crossing; `count` and `minCount` of a crowd or scatter; `seconds` that a
+ * state of the picture or an object has lasted; `objectsSinceLastAlert`, how many have fulfilled the rule since it
+ * alerted last, this time included.
+ */
 export const Rule = Type.String({ pattern: '^[a-z][a-z0-9-]{0,39}$' })
 
 /** One object in the picture at the moment of the alert. `boxNorm` is relative to the camera's whole picture. */
@@ -73,7 +82,8 @@ export const EvidenceRecord = Type.Object(
     evidenceId: Uuid,
     alertId: Uuid,
     atMs: EpochMs,
-    role: Type.Union([Type.Literal('snapshot'), Type.Literal('clip')]),
+    /** `marked` is the snapshot with the boxes of its alert drawn into it. */
+    role: Type.Union([Type.Literal('snapshot'), Type.Literal('marked'), Type.Literal('clip')]),
     mime: Type.Union([Type.Literal('image/jpeg'), Type.Literal('video/mp4')]),
     sha256: Sha256,
     bytes: Type.Integer({ minimum: 1 }),

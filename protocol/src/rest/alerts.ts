@@ -6,7 +6,12 @@ export const Evidence = Type.Object({
   evidenceId: Type.String(),
   alertId: Type.Optional(Type.String()),
   dispatchId: Type.Optional(Type.String()),
-  role: Type.Union([Type.Literal('snapshot'), Type.Literal('clip'), Type.Literal('photo')]),
+  role: Type.Union([
+    Type.Literal('snapshot'),
+    Type.Literal('marked'),
+    Type.Literal('clip'),
+    Type.Literal('photo'),
+  ]),
   mime: Type.String(),
   sha256: Sha256,
   bytes: Type.Integer(),
