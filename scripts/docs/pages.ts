@@ -1,9 +1,15 @@
 /** The reference pages, rendered from the sources that the programs themselves use. */
-import { deviceTopics, edgeTopics, MAX_BATCH_RECORDS, MAX_MESSAGE_BYTES } from '@patrolhub/protocol'
+import {
+  BUILT_IN_ROLES,
+  deviceTopics,
+  edgeTopics,
+  MAX_BATCH_RECORDS,
+  MAX_MESSAGE_BYTES,
+} from '@patrolhub/protocol'
 import { describeConfig as describeEdgeConfig } from '../../edge/src/config.ts'
 import { EDGE_ERRORS } from '../../edge/src/errors.ts'
 import type { RouteAccessRow } from '../../server/src/access/access.ts'
-import { describePermissions, ROLE_PERMISSIONS } from '../../server/src/access/permissions.ts'
+import { describePermissions } from '../../server/src/access/permissions.ts'
 import { describeSettings } from '../../server/src/config.ts'
 import { HUB_ERRORS } from '../../server/src/errors.ts'
 import { cell, type JsonSchema, typeSections, typeText } from './schema-text.ts'
@@ -90,22 +96,23 @@ ${edge.join('\n')}
 }
 
 export function permissionsPage(): string {
-  const roles = Object.keys(ROLE_PERMISSIONS) as (keyof typeof ROLE_PERMISSIONS)[]
+  const roles = BUILT_IN_ROLES
   const rows = describePermissions().map(
-    ({ permission, meaning, roles: having }) =>
-      `| \`${permission}\` | ${cell(meaning)} | ${roles.map((role) => (having.includes(role) ? '✓' : '')).join(' | ')} |`,
+    ({ permission, meaning, roles: having, rules }) =>
+      `| \`${permission}\` | ${cell(meaning)} | ${roles.map((role) => (having.includes(role) ? '✓' : '')).join(' | ')} | ${cell(rules.join('; '))} |`,
   )
   return `${NOTE}
 
 # Permissions
 
-What each role may do, always inside the scope of whoever has it: a permission reaches the devices, incidents, teams and
+What each role begins with: administrators can change the roles and compose others (\`npm run hub -- access explain\`
+and the page *Access* say what holds for somebody now; see [the design](../design/access.md)). Always inside the scope of whoever has it: a permission reaches the devices, incidents, teams and
 people whose division code begins with that of the user, and no others. Only a patroller's dispatches follow their teams
 instead. What is not ticked is not allowed. Each route of the [HTTP interface](api.md) names the permission that it asks
 for; which events a screen is told of follows from the same table.
 
-| permission | may | ${roles.join(' | ')} |
-|---|---|${roles.map(() => ':-:|').join('')}
+| permission | may | ${roles.join(' | ')} | besides |
+|---|---|${roles.map(() => ':-:|').join('')}---|
 ${rows.join('\n')}
 `
 }

@@ -104,6 +104,46 @@ export const HubSettings = Type.Object(
       unit: 'hours',
       description: 'How long a sign-in lasts.',
     }),
+    requireSecondFactorFor: text(
+      'Roles that need a second factor, with commas between; `none` for nobody. Whoever has none yet sets it up at the next sign-in. Composed roles need one if they have power over people or the record.',
+      { default: 'supervisor,administrator,auditor' },
+    ),
+    secretsKey: Type.Optional(
+      text(
+        'Key for the secrets that the hub keeps encrypted, 32 bytes or more in base64. Without it the hub makes one in its data folder. Hubs that share a database need the same.',
+        { secret: true },
+      ),
+    ),
+    oidcIssuer: Type.Optional(
+      text("Address of the centre's OpenID Connect provider, e.g. https://sso.example/realms/centre."),
+    ),
+    oidcClientId: Type.Optional(text('Name of this hub at the provider.')),
+    oidcClientSecret: Type.Optional(text('Secret of this hub at the provider.', { secret: true })),
+    oidcName: text('What the sign-in page calls the provider.', { default: 'SSO' }),
+    oidcRedirectUrl: Type.Optional(
+      text('Address that the provider sends people back to: https://HUB/api/session/oidc/callback.'),
+    ),
+    oidcRoleClaim: text('Claim of the ID token that holds the roles or groups of a person.', {
+      default: 'groups',
+    }),
+    oidcRoles: Type.Optional(
+      text(
+        'Which of them is which role here, e.g. `duty-desk=operator,shift-lead=supervisor`. The first that fits counts.',
+      ),
+    ),
+    oidcScopeClaim: text('Claim of the ID token that holds the division code.', {
+      default: 'patrolhub_scope',
+    }),
+    oidcCreateAccounts: Type.Boolean({
+      default: false,
+      description:
+        'Make an account at the first sign-in; otherwise an administrator makes it, with the same user name.',
+    }),
+    oidcTrustSecondFactor: Type.Boolean({
+      default: false,
+      description:
+        'Take it that the provider asks for a second factor. Otherwise the ID token has to say so (`amr`) for roles that need one.',
+    }),
     dashboardDir: text('Folder of the built dashboard.', { default: 'dashboard/dist' }),
     formIncidentWindowSeconds: Type.Integer({
       minimum: 0,
@@ -128,7 +168,7 @@ export const HubSettings = Type.Object(
       default: 64,
       unit: 'MiB',
       description:
-        'Batches waiting to be stored, all edges together; beyond it the hub stops reading from edges.',
+        'Batches waiting to be stored, all edges together; beyond its share of it an edge has to wait.',
     }),
     shutdownSeconds: Type.Number({
       minimum: 0.1,
@@ -350,11 +390,30 @@ function crossChecks(values: Record<string, unknown>): string[] {
       problems.push(`${variableOf('postgresUrl')}: expected postgres://user:password@host:port/database`)
     }
   }
+  problems.push(...oidcProblems(values))
   if (values.timeseries === 'influxdb') {
     for (const name of ['influxUrl', 'influxToken'] as const) {
       if (values[name] === undefined) {
         problems.push(`${variableOf(name)}: needed because ${variableOf('timeseries')} is influxdb`)
       }
+    }
+  }
+  return problems
+}
+
+/** All of the provider's settings or none; people are never sent over a network in the clear. */
+function oidcProblems(values: Record<string, unknown>): string[] {
+  const needed = ['oidcIssuer', 'oidcClientId', 'oidcClientSecret', 'oidcRedirectUrl', 'oidcRoles'] as const
+  if (needed.every((name) => values[name] === undefined)) return []
+  const problems = needed
+    .filter((name) => values[name] === undefined)
+    .map((name) => `${variableOf(name)}: needed for OpenID Connect`)
+  for (const name of ['oidcIssuer', 'oidcRedirectUrl'] as const) {
+    if (values[name] === undefined) continue
+    const url = URL.parse(String(values[name]))
+    const isLocal = url?.hostname === '127.0.0.1' || url?.hostname === 'localhost'
+    if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && isLocal)) {
+      problems.push(`${variableOf(name)}: expected an https address`)
     }
   }
   return problems

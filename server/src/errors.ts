@@ -14,6 +14,10 @@ export const HUB_ERRORS = {
     status: 0,
     help: 'The record of who did what has been changed or cut; the message names the first entry that does not fit.',
   },
+  HUB_BACKUP: {
+    status: 0,
+    help: 'The backup could not be made; what lies in its folder is not complete. The message says why.',
+  },
   HUB_BAD_CREDENTIALS: { status: 401, help: 'User name or password is wrong, or the account is disabled.' },
   HUB_BAD_REQUEST: { status: 400, help: 'The request does not fit its schema; `details` names each place.' },
   HUB_BROKER: {
@@ -71,13 +75,30 @@ export const HUB_ERRORS = {
     help: 'The media server inside the hub does not run; it is started again by itself. The log says why.',
   },
   HUB_MUST_CHANGE_PASSWORD: { status: 403, help: 'The one-time password has to be replaced first.' },
+  HUB_MUST_ENROL: { status: 403, help: 'The role needs a second factor, which has to be set up first.' },
   HUB_NOT_FOUND: { status: 404, help: 'There is no such thing, or it lies outside the scope of the caller.' },
   HUB_NOT_SIGNED_IN: { status: 401, help: 'No session, or it has ended: sign in.' },
+  HUB_OIDC: {
+    status: 502,
+    help: "The centre's sign-in (OpenID Connect) cannot be reached or answered something that does not fit; the log says what.",
+  },
+  HUB_OIDC_REFUSED: {
+    status: 403,
+    help: "The centre's sign-in knows the person, but they have no account or no role here; the message says which setting decides.",
+  },
   HUB_OUT_OF_SCOPE: {
     status: 403,
     help: 'The region named in the request lies outside the scope of the caller.',
   },
   HUB_PORT: { status: 0, help: 'A port cannot be used; the message names the setting that moves it.' },
+  HUB_RESTORE: {
+    status: 0,
+    help: 'The backup was not restored: the folder is not empty, or the backup is incomplete, damaged or of other engines.',
+  },
+  HUB_SECOND_FACTOR: {
+    status: 401,
+    help: 'The code of the authenticator (or a recovery code) is missing, wrong or used; `details` says which.',
+  },
   HUB_STREAM_BUSY: { status: 409, help: 'The camera is being published over another connection already.' },
   HUB_STREAM_FORMAT: {
     status: 415,

@@ -2,14 +2,19 @@ import { type Static, Type } from 'typebox'
 import { RegionCode } from '../region.ts'
 import { EpochMs } from '../units.ts'
 
-export const Role = Type.Union([
-  Type.Literal('operator'),
-  Type.Literal('supervisor'),
-  Type.Literal('patroller'),
-  Type.Literal('engineer'),
-  Type.Literal('auditor'),
-  Type.Literal('administrator'),
-])
+/** The roles that a hub begins with; an administrator may compose more. */
+export const BUILT_IN_ROLES = [
+  'operator',
+  'supervisor',
+  'patroller',
+  'engineer',
+  'auditor',
+  'administrator',
+] as const
+export type BuiltInRole = (typeof BUILT_IN_ROLES)[number]
+
+/** Name of a role: one of `BUILT_IN_ROLES`, or one that an administrator composed. */
+export const Role = Type.String({ pattern: '^[a-z][a-z0-9-]{1,39}$' })
 export type Role = Static<typeof Role>
 
 /** POST /api/session */
@@ -17,6 +22,8 @@ export const SignIn = Type.Object(
   {
     username: Type.String({ minLength: 1, maxLength: 64 }),
     password: Type.String({ minLength: 1, maxLength: 200 }),
+    /** Six digits of the authenticator, or a recovery code; asked for with HUB_SECOND_FACTOR. */
+    code: Type.Optional(Type.String({ minLength: 1, maxLength: 40 })),
   },
   { additionalProperties: false },
 )
@@ -28,8 +35,15 @@ export const Session = Type.Object({
   username: Type.String(),
   displayName: Type.String(),
   role: Role,
+  /** The role in words, as whoever composed it named it. */
+  roleName: Type.String(),
   scope: RegionCode,
   teamIds: Type.Array(Type.String()),
+  /** False: may look, but not act. */
+  isOnDuty: Type.Boolean(),
+  hasSecondFactor: Type.Boolean(),
+  /** True until a second factor that the role needs is set up: nothing else is allowed before. */
+  mustEnrolSecondFactor: Type.Boolean(),
   /** True until the one-time password has been replaced: nothing else is allowed before. */
   mustChangePassword: Type.Boolean(),
   expiresAtMs: EpochMs,
@@ -44,34 +58,6 @@ export const ChangePassword = Type.Object(
   { additionalProperties: false },
 )
 export type ChangePassword = Static<typeof ChangePassword>
-
-/** POST /api/users; the answer carries a one-time password. */
-export const NewUser = Type.Object(
-  {
-    username: Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{1,63}$' }),
-    displayName: Type.String({ minLength: 1, maxLength: 80 }),
-    role: Role,
-    scope: RegionCode,
-    teamIds: Type.Optional(Type.Array(Type.String(), { maxItems: 20 })),
-  },
-  { additionalProperties: false },
-)
-export type NewUser = Static<typeof NewUser>
-
-/** GET /api/users (array) */
-export const User = Type.Object({
-  userId: Type.String(),
-  username: Type.String(),
-  displayName: Type.String(),
-  role: Role,
-  scope: RegionCode,
-  teamIds: Type.Array(Type.String()),
-  isDisabled: Type.Boolean(),
-})
-export type User = Static<typeof User>
-
-export const CreatedUser = Type.Object({ user: User, oneTimePassword: Type.String() })
-export type CreatedUser = Static<typeof CreatedUser>
 
 /** Every error answer of the HTTP interface. */
 export const ApiError = Type.Object({

@@ -2,8 +2,15 @@
 import type { Relational } from '../ports/relational.ts'
 import type { Access, AccessDeps, EdgeIdentity } from './access.ts'
 import { Accounts } from './accounts.ts'
+import { explain } from './explain.ts'
 import { Guard } from './guard.ts'
+import { Oidc } from './oidc.ts'
 import { Passwords } from './passwords.ts'
+import { roleRoutes } from './role-routes.ts'
+import { Roles } from './roles.ts'
+import { Sealing, secretsKeyOf } from './sealing.ts'
+import { SecondFactors } from './second-factor.ts'
+import { ServiceTokens } from './service-tokens.ts'
 import { tokenFromCookies } from './session-cookie.ts'
 import { sessionRoutes } from './session-routes.ts'
 import { Sessions } from './sessions.ts'
@@ -17,27 +24,44 @@ const HOUR_MS = 3_600_000
 export function accessFeature(deps: AccessDeps): Access {
   const { config, relational, audit, now = Date.now } = deps
   const log = deps.log.child({ component: 'access' })
-  const passwords = new Passwords()
-  const { read, write } = relational
-  const sessions = new Sessions({ read, write, log, lifeMs: config.sessionHours * HOUR_MS, now })
-  const limits = new SignInLimits()
-  const signingIn = new SigningIn({ relational, audit, passwords, sessions, limits, log, now })
   const { rootScope } = config
-  const accounts = new Accounts({ relational, audit, passwords, sessions, rootScope, now })
+  const { read, write } = relational
   const changeListeners = new Set<(userIds: string[]) => void>()
+  const usersChanged = (userIds: string[]) => {
+    for (const listener of changeListeners) listener(userIds)
+  }
+  const passwords = new Passwords()
+  const sealing = new Sealing(config.secretsKey ?? secretsKeyOf(config.dataDir))
+  const roles = new Roles({ relational, audit, rootScope })
+  const requiredFor = config.requireSecondFactorFor
+  const secondFactors = new SecondFactors({ relational, audit, sealing, requiredFor, now })
+  const lifeMs = config.sessionHours * HOUR_MS
+  const sessions = new Sessions({ read, write, log, lifeMs, roles, secondFactors, now })
+  const limits = new SignInLimits(relational)
+  const stores = { relational, audit, passwords, sessions, roles, secondFactors, limits }
+  const common = { ...stores, log, now, usersChanged }
+  const signingIn = new SigningIn({ ...common, sealing })
+  const accounts = new Accounts({ ...common, rootScope })
+  const tokens = new ServiceTokens({ relational, audit, now })
+  const oidc = new Oidc({ ...common, config, accounts, signingIn })
 
   const authenticate: Access['authenticate'] = async (cookieHeader) => {
     const token = tokenFromCookies(cookieHeader)
     return token === undefined ? undefined : sessions.find(token)
   }
   const authenticateEdge: Access['authenticateEdge'] = (authorization) => findEdge(relational, authorization)
-  const guard = new Guard({ authenticate, authenticateEdge })
+  const authenticateService = (authorization: string | undefined) => tokens.find(authorization)
+  const guard = new Guard({ authenticate, authenticateEdge, authenticateService })
 
   return {
-    start: () => sessions.start(),
+    async start() {
+      await roles.seed()
+      sessions.start()
+    },
     close: () => sessions.close(),
     ensureAdministrator: () => accounts.ensureAdministrator(),
     createUser: (actor, user) => accounts.create(actor, user),
+    explain: (question) => explain(common, undefined, question),
     authenticate,
     authenticateEdge,
     onSessionsEnded: (listener) => sessions.onEnded(listener),
@@ -45,14 +69,13 @@ export function accessFeature(deps: AccessDeps): Access {
       changeListeners.add(listener)
       return () => changeListeners.delete(listener)
     },
-    usersChanged(userIds) {
-      for (const listener of changeListeners) listener(userIds)
-    },
+    usersChanged,
     guard: (app) => guard.install(app),
     routeTable: () => guard.table(),
     routes: async (app) => {
-      await app.register(sessionRoutes({ signingIn, sessions, authenticate, now }))
+      await app.register(sessionRoutes({ signingIn, sessions, secondFactors, oidc, authenticate, now }))
       await app.register(userRoutes(accounts))
+      await app.register(roleRoutes({ ...common, tokens }))
     },
   }
 }

@@ -4,12 +4,13 @@
  */
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { CreatedUser, NewUser } from '@patrolhub/protocol'
+import type { CreatedUser, DecisionView, NewUser } from '@patrolhub/protocol'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { HubConfig } from '../config.ts'
 import type { Relational } from '../ports/relational.ts'
 import type { AuditTrail } from './audit-trail.ts'
+import type { Question } from './explain.ts'
 import type { Permission } from './permissions.ts'
 import type { Principal } from './principal.ts'
 
@@ -27,10 +28,37 @@ export interface SignedIn {
 }
 
 /** Why sessions ended: `renewed` means that the same person goes on with a new cookie. */
-export type SessionEnd = 'signed out' | 'expired' | 'disabled' | 'password changed' | 'replaced' | 'renewed'
+export type SessionEnd =
+  | 'signed out'
+  | 'revoked'
+  | 'expired'
+  | 'disabled'
+  | 'password changed'
+  | 'replaced'
+  | 'renewed'
+
+/** The settings that this feature goes by. */
+export type AccessConfig = Pick<
+  HubConfig,
+  | 'dataDir'
+  | 'rootScope'
+  | 'sessionHours'
+  | 'requireSecondFactorFor'
+  | 'secretsKey'
+  | 'oidcIssuer'
+  | 'oidcClientId'
+  | 'oidcClientSecret'
+  | 'oidcName'
+  | 'oidcRedirectUrl'
+  | 'oidcRoleClaim'
+  | 'oidcRoles'
+  | 'oidcScopeClaim'
+  | 'oidcCreateAccounts'
+  | 'oidcTrustSecondFactor'
+>
 
 export interface AccessDeps {
-  config: Pick<HubConfig, 'rootScope' | 'sessionHours'>
+  config: AccessConfig
   relational: Relational
   audit: AuditTrail
   log: Logger
@@ -39,8 +67,8 @@ export interface AccessDeps {
 }
 
 export interface Access {
-  /** Starts ending sessions whose time is over (looks once a second). */
-  start(): void
+  /** Writes the built-in roles if they are new, and starts ending sessions whose time is over (looks once a second). */
+  start(): Promise<void>
   close(): Promise<void>
   /** On a store without users: makes `admin` over ROOT_SCOPE and answers its one-time password, else `undefined`. */
   ensureAdministrator(): Promise<string | undefined>
@@ -49,13 +77,15 @@ export interface Access {
    * Throws HUB_OUT_OF_SCOPE, HUB_CONFLICT if the name is taken, HUB_NOT_FOUND for a team.
    */
   createUser(actor: Principal | undefined, user: NewUser): Promise<CreatedUser>
+  /** Why somebody may or may not do something; for the command line. Throws HUB_NOT_FOUND. */
+  explain(question: Question): Promise<DecisionView>
   /** The session behind a `Cookie` header, or `undefined`. Asks the store each time, so an end counts at once. */
   authenticate(cookieHeader: string | undefined): Promise<SignedIn | undefined>
   /** The edge behind `Authorization: Basic base64(edgeId:token)`, or `undefined`. */
   authenticateEdge(authorization: string | undefined): Promise<EdgeIdentity | undefined>
   /** Called right after sessions have ended (hashes as in `Principal.sessionHash`). Answers how to stop listening. */
   onSessionsEnded(listener: (sessionHashes: string[], reason: SessionEnd) => void): () => void
-  /** Called when what these users may see has changed though their sessions go on (teams). */
+  /** Called when what these users may do has changed though their sessions go on (teams, role, scope, duty, hours). */
   onUsersChanged(listener: (userIds: string[]) => void): () => void
   /** Tells the listeners of `onUsersChanged`. */
   usersChanged(userIds: string[]): void
@@ -80,6 +110,8 @@ declare module 'fastify' {
     access?: RouteAccess
     /** Also for somebody whose one-time password has not been replaced yet. */
     beforePasswordChange?: boolean
+    /** Also for somebody whose role needs a second factor that is not set up yet. */
+    beforeSecondFactor?: boolean
   }
   interface FastifyRequest {
     /** Who is asking. Only on routes whose access is a permission or `signed-in`; reading it elsewhere throws. */

@@ -4,7 +4,7 @@ import type { Principal } from './principal.ts'
 
 export interface NewAuditEntry {
   /** `undefined` for the hub itself, a command line, or somebody who is not signed in. */
-  actor: Principal | undefined
+  actor: Pick<Principal, 'userId' | 'displayName'> | undefined
   /** `thing.verb-in-past`, e.g. `grant.revoked`, `viewing.opened`. */
   action: string
   /** What it was done to: an id, e.g. `camera:cam-01`. */

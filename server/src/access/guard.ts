@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HubError } from '../errors.ts'
 import type { EdgeIdentity, RouteAccess, RouteAccessRow, SignedIn } from './access.ts'
-import { roleMay } from './permissions.ts'
+import { decide, whyNot } from './decide.ts'
 import type { Principal } from './principal.ts'
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -13,6 +13,8 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 export interface GuardDeps {
   authenticate(cookieHeader: string | undefined): Promise<SignedIn | undefined>
   authenticateEdge(authorization: string | undefined): Promise<EdgeIdentity | undefined>
+  /** The service behind a bearer token. */
+  authenticateService(authorization: string | undefined): Promise<Principal | undefined>
 }
 
 interface DeclaredRoute {
@@ -74,7 +76,7 @@ export class Guard {
   async #check(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     // Nothing is behind an address that has no route.
     if (request.is404) return
-    const { access, beforePasswordChange } = request.routeOptions.config
+    const { access } = request.routeOptions.config
     if (access === 'public') return
     if (access === undefined) throw new HubError('HUB_FORBIDDEN', 'nobody may use this route')
     if (access === 'edge') {
@@ -86,20 +88,48 @@ export class Guard {
       this.#edges.set(request, edge)
       return
     }
+    const principal = isBearer(request)
+      ? await this.#service(request, access)
+      : await this.#person(request, access)
+    this.#principals.set(request, principal)
+  }
+
+  async #service(request: FastifyRequest, access: RouteAccess): Promise<Principal> {
+    // No cookie is looked at, so a foreign page gains nothing and no header is asked for.
+    const principal = await this.#deps.authenticateService(request.headers.authorization)
+    if (!principal) throw new HubError('HUB_NOT_SIGNED_IN', 'the token is unknown, revoked or over')
+    if (access === 'signed-in')
+      throw new HubError('HUB_FORBIDDEN', 'this is for people, not for service tokens')
+    return allowed(principal, access)
+  }
+
+  async #person(request: FastifyRequest, access: RouteAccess): Promise<Principal> {
     const signedIn = await this.#deps.authenticate(request.headers.cookie)
     if (!signedIn) throw new HubError('HUB_NOT_SIGNED_IN', 'sign in first')
     if (!SAFE_METHODS.has(request.method) && request.headers['x-patrolhub'] !== '1') {
       throw new HubError('HUB_CSRF', 'the header `x-patrolhub: 1` is missing')
     }
     const { principal } = signedIn
+    const { beforePasswordChange, beforeSecondFactor } = request.routeOptions.config
     if (principal.mustChangePassword && !beforePasswordChange) {
       throw new HubError('HUB_MUST_CHANGE_PASSWORD', 'replace the one-time password first')
     }
-    if (access !== 'signed-in' && !roleMay(principal.role, access)) {
-      throw new HubError('HUB_FORBIDDEN', `the role ${principal.role} does not have ${access}`)
+    if (principal.mustEnrolSecondFactor && !beforeSecondFactor) {
+      throw new HubError('HUB_MUST_ENROL', 'set up the second factor that your role needs first')
     }
-    this.#principals.set(request, principal)
+    return access === 'signed-in' ? principal : allowed(principal, access)
   }
+}
+
+function isBearer(request: FastifyRequest): boolean {
+  return /^bearer /i.test(request.headers.authorization ?? '')
+}
+
+/** What the route is about is not known yet: its feature asks again with the region. */
+function allowed(principal: Principal, access: string): Principal {
+  const decision = decide(principal, access, {}, { atMs: principal.askedAtMs })
+  if (decision.effect === 'deny') throw new HubError('HUB_FORBIDDEN', whyNot(decision))
+  return principal
 }
 
 function present<T>(value: T | undefined, request: FastifyRequest, name: string): T {

@@ -41,14 +41,14 @@ export class Passwords {
   }
 
   /**
-   * True if the password has this hash. Without a hash (no such user) it does the same work and answers false, so that
+   * True if the password has this hash. Without a hash (no such user, or one who signs in elsewhere) it does the same work and answers false, so that
    * time tells nothing about who exists. Throws HUB_TOO_MANY_REQUESTS if too many wait.
    */
   async verify(password: string, hash: string | undefined): Promise<boolean> {
-    const parsed = parseHash(hash ?? this.#decoy)
-    if (!parsed) return false
+    const known = hash === undefined ? undefined : parseHash(hash)
+    const parsed = known ?? parseHash(this.#decoy)!
     const key = await this.#inTurn(() => derive(password, parsed.salt, parsed.cost))
-    return timingSafeEqual(key, parsed.key) && hash !== undefined
+    return timingSafeEqual(key, parsed.key) && known !== undefined
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {

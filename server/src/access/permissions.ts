@@ -1,5 +1,5 @@
-/** What each role may do. Deny by default: what is not listed is not allowed. */
-import type { Role } from '@patrolhub/protocol'
+/** Every permission there is, and what the built-in roles are shipped with. What a role may do now stands in the store. */
+import { BUILT_IN_ROLES, type BuiltInRole } from '@patrolhub/protocol'
 
 /** Every permission with what it allows, always inside the scope of whoever has it. */
 const MEANING = {
@@ -18,14 +18,22 @@ const MEANING = {
   'grant.revoke-any': 'end the viewing of somebody else',
   'team.read': 'see teams and who is in them',
   'team.write': 'make teams and change who is in them',
-  'user.read': 'see accounts',
-  'user.write': 'make and disable accounts, give new one-time passwords',
+  'user.read': 'see accounts, their sessions, and the roles',
+  'user.write': 'make, change, unlock and disable accounts, end their sessions, give new one-time passwords',
+  'duty.write': 'say who is on duty',
+  'role.write': 'compose roles; over the whole hub only',
+  'access.explain': 'see why somebody may or may not do something',
+  'token.write': 'make and revoke service tokens',
   'edge.write': 'make the credential of an edge',
   'region.write': 'name a division',
   'audit.read': 'read the record of who did what',
 } as const
 export type Permission = keyof typeof MEANING
 export const PERMISSIONS = Object.keys(MEANING) as readonly Permission[]
+
+export function isPermission(name: string): name is Permission {
+  return Object.hasOwn(MEANING, name)
+}
 
 const WATCH: readonly Permission[] = [
   'overview.read',
@@ -38,7 +46,8 @@ const WATCH: readonly Permission[] = [
   'team.read',
 ]
 
-export const ROLE_PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> = {
+/** What the built-in roles begin with. */
+export const ROLE_PERMISSIONS: Readonly<Record<BuiltInRole, ReadonlySet<Permission>>> = {
   operator: new Set([...WATCH, 'incident.move', 'incident.dispatch', 'grant.request']),
   supervisor: new Set([
     ...WATCH,
@@ -47,6 +56,8 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> =
     'grant.request',
     'grant.approve',
     'grant.revoke-any',
+    'duty.write',
+    'access.explain',
     'audit.read',
   ]),
   // A patroller reads the incident and the evidence of their own teams' dispatches only: the dispatch feature checks.
@@ -56,16 +67,61 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> =
   administrator: new Set(PERMISSIONS.filter((permission) => permission !== 'dispatch.step')),
 }
 
-export function roleMay(role: Role, permission: Permission): boolean {
-  return ROLE_PERMISSIONS[role].has(permission)
-}
+/** Without these nobody could repair the roles any more: the administrator keeps them. */
+export const KEPT_BY_ADMINISTRATOR: readonly Permission[] = [
+  'user.read',
+  'user.write',
+  'role.write',
+  'audit.read',
+]
 
-/** The matrix for the documents: every permission, what it allows, and which roles have it. */
-export function describePermissions(): { permission: Permission; meaning: string; roles: Role[] }[] {
-  const roles = Object.keys(ROLE_PERMISSIONS) as Role[]
+/** Power over people and the record. Nobody hands out one of these without having it. */
+export const PRIVILEGED: ReadonlySet<Permission> = new Set([
+  'grant.approve',
+  'grant.revoke-any',
+  'team.write',
+  'user.read',
+  'user.write',
+  'duty.write',
+  'role.write',
+  'access.explain',
+  'token.write',
+  'audit.read',
+])
+
+/** What a service token may be given: it reads, and keeps the list of edges and places. Acting is for people. */
+export const FOR_SERVICES: ReadonlySet<Permission> = new Set([...WATCH, 'edge.write', 'region.write'])
+
+/** Acting, as against looking: only while on duty. */
+export const ONLY_ON_DUTY: ReadonlySet<Permission> = new Set([
+  'incident.move',
+  'incident.dispatch',
+  'grant.request',
+  'grant.approve',
+])
+
+/** Outside one's hours this is refused; what is not listed here or below does not ask for the hour. */
+export const ONLY_IN_HOURS: ReadonlySet<Permission> = new Set(['grant.approve'])
+/** Outside one's hours this needs a second person who agrees. */
+export const SECOND_PERSON_OUT_OF_HOURS: ReadonlySet<Permission> = new Set(['grant.request'])
+
+/** The matrix for the documents: every permission, what it allows, and which roles begin with it. */
+export function describePermissions(): {
+  permission: Permission
+  meaning: string
+  roles: BuiltInRole[]
+  rules: string[]
+}[] {
   return PERMISSIONS.map((permission) => ({
     permission,
     meaning: MEANING[permission],
-    roles: roles.filter((role) => roleMay(role, permission)),
+    roles: BUILT_IN_ROLES.filter((role) => ROLE_PERMISSIONS[role].has(permission)),
+    rules: [
+      ...(ONLY_ON_DUTY.has(permission) ? ['on duty'] : []),
+      ...(ONLY_IN_HOURS.has(permission) ? ['in hours'] : []),
+      ...(SECOND_PERSON_OUT_OF_HOURS.has(permission) ? ['second person out of hours'] : []),
+      ...(permission === 'grant.request' ? ['note from `controlled`, second person from `restricted`'] : []),
+      ...(FOR_SERVICES.has(permission) ? ['also for service tokens'] : []),
+    ],
   }))
 }

@@ -1,5 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { pino } from 'pino'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openRelational } from '../adapters/relational/open.ts'
+import { loadConfig } from '../config.ts'
+import type { Relational } from '../ports/relational.ts'
 import { AttemptLimiter } from './attempt-limiter.ts'
 import { networkOf, SignInLimits } from './sign-in-limits.ts'
 
@@ -43,25 +50,67 @@ describe('the attempt limiter', () => {
 })
 
 describe('sign-in limits', () => {
-  it('count an account over all addresses and an address over all accounts', () => {
-    const limits = new SignInLimits()
-    for (let index = 0; index < 50; index++) {
-      expect(limits.take({ username: 'a', address: `10.0.0.${index}` }, 0)).toBe(0)
-    }
-    expect(limits.take({ username: 'a', address: '10.0.1.1' }, 0)).toBe(900)
-    for (let index = 0; index < 100; index++) {
-      expect(limits.take({ username: `u${index}`, address: '2001:db8:1:2::1' }, 0)).toBe(0)
-    }
-    expect(limits.take({ username: 'other', address: '2001:db8:1:2:ffff::2' }, 0), 'the same /64').toBe(900)
-    expect(limits.take({ username: 'other', address: '2001:db8:1:3::1' }, 0)).toBe(0)
+  let folder: string
+  let stores: Relational[]
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'patrolhub-limits-'))
+    const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder } })
+    const log = pino({ level: 'silent' })
+    stores = [await openRelational(config, log), await openRelational(config, log)]
+  })
+  afterEach(async () => {
+    for (const store of stores) await store.close()
+    await rm(folder, { recursive: true, force: true })
   })
 
-  it('do not count what succeeds', () => {
-    const limits = new SignInLimits()
-    const attempt = { username: 'a', address: '10.0.0.1' }
-    for (let index = 0; index < 500; index++) {
-      expect(limits.take(attempt, 0)).toBe(0)
-      limits.forgive(attempt)
+  it('count an account over all addresses and all hubs on one store; time opens it', async () => {
+    const hubs = stores.map((store) => new SignInLimits(store))
+    const waits: number[] = []
+    let last = 0
+    for (let index = 0; index < 50; index++) {
+      const attempt = { account: 'user:a', address: `10.0.0.${index}` }
+      const { waitSeconds, isLast } = await hubs[index % 2]!.take(attempt, 0)
+      waits.push(waitSeconds)
+      if (isLast) last = index
+    }
+    expect([waits.every((wait) => wait === 0), last]).toEqual([true, 49])
+    for (const hub of hubs) {
+      const elsewhere = { account: 'user:a', address: '10.0.1.1' }
+      expect((await hub.take(elsewhere, 1000)).waitSeconds).toBe(899)
+      expect([...(await hub.lockedUntil(stores[0]!.read, ['user:a', 'user:b'], 1000))]).toEqual([
+        ['user:a', 900_000],
+      ])
+      expect((await hub.take({ ...elsewhere, account: 'user:b' }, 1000)).waitSeconds).toBe(0)
+    }
+    await hubs[0]!.unlock(stores[0]!.write, 'user:a')
+    expect((await hubs[1]!.take({ account: 'user:a', address: '10.0.1.1' }, 1000)).waitSeconds).toBe(0)
+  })
+
+  it('end ten failures from one place on either hub, and leave other places open', async () => {
+    const hubs = stores.map((store) => new SignInLimits(store))
+    const here = { account: 'user:a', address: '10.0.0.1' }
+    for (let index = 0; index < 10; index++) await hubs[index % 2]!.take(here, 0)
+    for (const hub of hubs) expect((await hub.take(here, 0)).waitSeconds).toBe(900)
+    expect((await hubs[0]!.take({ ...here, address: '10.0.0.2' }, 0)).waitSeconds).toBe(0)
+    expect((await hubs[0]!.take(here, 900_000)).waitSeconds).toBe(0)
+  })
+
+  it('count an address over all accounts', async () => {
+    const limits = new SignInLimits(stores[0]!)
+    for (let index = 0; index < 100; index++) {
+      expect((await limits.take({ account: `u${index}`, address: '2001:db8:1:2::1' }, 0)).waitSeconds).toBe(0)
+    }
+    const wait = async (address: string) => (await limits.take({ account: 'other', address }, 0)).waitSeconds
+    expect(await wait('2001:db8:1:2:ffff::2'), 'the same /64').toBe(900)
+    expect(await wait('2001:db8:1:3::1')).toBe(0)
+  })
+
+  it('do not count what succeeds', async () => {
+    const limits = new SignInLimits(stores[0]!)
+    const attempt = { account: 'user:a', address: '10.0.0.1' }
+    for (let index = 0; index < 120; index++) {
+      expect((await limits.take(attempt, 0)).waitSeconds).toBe(0)
+      await limits.forgive(attempt)
     }
   })
 

@@ -8,8 +8,9 @@ import {
   Series,
 } from '@patrolhub/protocol'
 import { Type } from 'typebox'
+import { may } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
-import { inScope, mayReach, type Scoped } from '../access/scope.ts'
+import { inScope, type Scoped } from '../access/scope.ts'
 import { startOfDay } from '../china-day.ts'
 import { HubError } from '../errors.ts'
 import type { Relational } from '../ports/relational.ts'
@@ -24,7 +25,7 @@ export interface AnalyticsDeps {
 }
 
 export interface Analytics {
-  overview(principal: Pick<Principal, 'scope' | 'role'>): Promise<Overview>
+  overview(principal: Principal): Promise<Overview>
   routes: FastifyPluginAsyncTypebox
 }
 
@@ -66,11 +67,11 @@ export function analyticsFeature(deps: AnalyticsDeps): Analytics {
     return answer
   }
 
-  async function overview(principal: Pick<Principal, 'scope' | 'role'>): Promise<Overview> {
+  async function overview(principal: Principal): Promise<Overview> {
     const [rows, inside, whole] = await Promise.all([
       countRows(relational, principal, startOfDay(now())),
       countPoints(principal.scope),
-      principal.role === 'administrator' ? countPoints('') : undefined,
+      may(principal, 'role.write') ? countPoints('') : undefined,
     ])
     return {
       ...rows,
@@ -80,10 +81,10 @@ export function analyticsFeature(deps: AnalyticsDeps): Analytics {
     }
   }
 
-  async function requireDevice(who: Scoped, deviceId: string): Promise<{ kind: string }> {
+  async function requireDevice(who: Principal, deviceId: string): Promise<{ kind: string }> {
     const device = await deps.findDevice(deviceId)
     // Outside the scope and not there are one answer: nobody learns what exists elsewhere.
-    if (!device || !mayReach(who, device.region)) {
+    if (!device || !may(who, 'series.read', { region: device.region })) {
       throw new HubError('HUB_NOT_FOUND', `there is no device ${deviceId} in your scope`)
     }
     return device

@@ -3,7 +3,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { CreatedEdge, DeviceList, NewEdge, Region, RegionCode, RegionName } from '@patrolhub/protocol'
 import { Type } from 'typebox'
 import type { AuditTrail } from '../access/audit-trail.ts'
-import { mayReach } from '../access/scope.ts'
+import { may } from '../access/decide.ts'
+import type { Permission } from '../access/permissions.ts'
+import type { Principal } from '../access/principal.ts'
 import { HubError } from '../errors.ts'
 import type { Relational } from '../ports/relational.ts'
 import { listDevices, listRegions, nameRegion } from './device-store.ts'
@@ -15,8 +17,8 @@ interface Deps {
   audit: AuditTrail
 }
 
-function requireReach(who: { scope: string }, region: string): void {
-  if (!mayReach(who, region)) {
+function requireReach(who: Principal, permission: Permission, region: string): void {
+  if (!may(who, permission, { region })) {
     throw new HubError('HUB_OUT_OF_SCOPE', `region ${region} lies outside your scope ${who.scope}`)
   }
 }
@@ -63,7 +65,7 @@ export function deviceRoutes({ relational, devices, audit }: Deps): FastifyPlugi
       },
       async (request) => {
         const { code } = request.params
-        requireReach(request.principal, code)
+        requireReach(request.principal, 'region.write', code)
         const region = { code, name: request.body.name }
         await relational.write.transaction().execute(async (trx) => {
           await nameRegion(trx, region)
@@ -90,7 +92,7 @@ export function deviceRoutes({ relational, devices, audit }: Deps): FastifyPlugi
         },
       },
       async (request, reply) => {
-        requireReach(request.principal, request.body.region)
+        requireReach(request.principal, 'edge.write', request.body.region)
         const created = await devices.addEdge(request.principal, request.body)
         return reply.code(201).send(created)
       },

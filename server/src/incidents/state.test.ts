@@ -15,7 +15,9 @@ const as = (role: BuiltInRole) => ({
   hours: null,
   askedAtMs: 0,
 })
-const mover = fc.tuple(fc.constantFrom(...BUILT_IN_ROLES), fc.boolean()).map(([role, isOnDuty]) => ({ ...as(role), isOnDuty }))
+const mover = fc
+  .tuple(fc.constantFrom(...BUILT_IN_ROLES), fc.boolean())
+  .map(([role, isOnDuty]) => ({ ...as(role), isOnDuty }))
 const manual = fc.constantFrom<ManualState>('accepted', 'verified', 'closed', 'dismissed')
 
 describe('the moves of an incident', () => {
@@ -58,7 +60,10 @@ describe('the moves of an incident', () => {
     expect(allowedMoves('handled', as('supervisor'))).toEqual(['accepted', 'verified', 'dismissed'])
     expect(allowedMoves('verified', as('operator'))).toEqual(['closed'])
     expect(allowedMoves('reported', as('patroller'))).toEqual([])
-    expect(checkMove('reported', 'dismissed', as('operator'), ' ')).toEqual({ ok: false, why: 'needs a note' })
+    expect(checkMove('reported', 'dismissed', as('operator'), ' ')).toEqual({
+      ok: false,
+      why: 'needs a note',
+    })
     expect(INCIDENT_STATES.filter(isDispatchable)).toEqual(INCIDENT_STATES.slice(0, 6))
   })
 })

@@ -4,12 +4,17 @@ import { type Migration, Migrator } from 'kysely/migration'
 import { HubError } from '../errors.ts'
 import * as first from './001-first.ts'
 import * as changes from './002-changes.ts'
+import * as access from './005-access.ts'
 
 /** In order; names are for ever. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-first': first,
   '002-changes': changes,
+  '005-access': access,
 }
+
+/** Of this version, in order. */
+export const MIGRATION_NAMES: readonly string[] = Object.keys(MIGRATIONS)
 
 /**
  * Runs what is missing and answers the names of what ran. Throws HUB_DATABASE_NEWER if the store has a migration that

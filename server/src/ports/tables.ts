@@ -3,6 +3,7 @@
  * booleans are 0 or 1, times are EpochMs integers, JSON is text that SQL never looks into, identifiers are text.
  */
 import type { ColumnType, Generated } from 'kysely'
+import type { AccessTables } from './access-tables.ts'
 
 type Flag = 0 | 1
 /** JSON text; written and read whole. */
@@ -30,6 +31,9 @@ export interface UserTable {
   scope: string
   is_disabled: Flag
   created_at_ms: number
+  is_on_duty: ColumnType<Flag, Flag | undefined>
+  /** AllowedHours; `null` for always. */
+  allowed_hours: ColumnType<Json | null, Json | null | undefined>
 }
 
 export interface SessionTable {
@@ -40,6 +44,8 @@ export interface SessionTable {
   expires_at_ms: number
   address: string
   user_agent: string
+  /** `password`, or `provider` for OpenID Connect. */
+  method: ColumnType<string, string | undefined>
 }
 
 export interface TeamTable {
@@ -245,7 +251,7 @@ export interface AuditTable {
   hash: string
 }
 
-export interface Tables {
+export interface Tables extends AccessTables {
   setting: SettingTable
   region: RegionTable
   user_account: UserTable

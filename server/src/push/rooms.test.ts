@@ -10,7 +10,10 @@ const code = fc
   .constantFrom(4, 6, 9, 12, 15)
   .chain((length) => fc.stringMatching(new RegExp(`^[01]{${length}}$`)))
 
-const principal = ({ role = 'operator', ...more }: Partial<Principal> & { role?: BuiltInRole }): Principal => ({
+const principal = ({
+  role = 'operator',
+  ...more
+}: Partial<Principal> & { role?: BuiltInRole }): Principal => ({
   userId: 'u1',
   username: 'u',
   displayName: 'U',

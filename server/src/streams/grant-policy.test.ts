@@ -6,7 +6,15 @@ const standing: Standing = {
   createdAtMs: 1000,
   endAtMs: 61_000,
   approverId: null,
-  user: { role: 'operator', scope: '410502', isDisabled: false, isSignedIn: true },
+  user: {
+    role: 'operator',
+    permissions: new Set(['grant.request'] as const),
+    scope: '410502',
+    isOnDuty: true,
+    hours: null,
+    isDisabled: false,
+    isSignedIn: true,
+  },
   camera: { region: '410502003', sensitivity: 'public' },
 }
 const user = (values: Partial<Standing['user']>): Standing => ({
@@ -38,8 +46,9 @@ describe('an open grant', () => {
       [standing, 61_000, 'time'],
       [user({ isDisabled: true }), 2000, 'disabled'],
       [user({ isSignedIn: false }), 2000, 'signed out'],
-      [user({ role: 'patroller' }), 2000, 'role'],
-      [user({ role: 'no such role' }), 2000, 'role'],
+      [user({ permissions: new Set(['grant.approve']) }), 2000, 'role'],
+      [user({ isOnDuty: false }), 2000, 'off duty'],
+      [user({ hours: [{ days: [4], from: '12:00', to: '13:00' }] }), 2000, undefined],
       [user({ scope: '410503' }), 2000, 'scope'],
       [user({ scope: '4105' }), 2000, undefined],
       [{ ...standing, camera: undefined }, 2000, 'camera gone'],

@@ -1,7 +1,6 @@
 /** Who may watch which camera, for how long, and what ends it: data and pure functions. */
-import type { GrantState, NewGrant, Role, Sensitivity } from '@patrolhub/protocol'
-import { ROLE_PERMISSIONS, roleMay } from '../access/permissions.ts'
-import { mayReach } from '../access/scope.ts'
+import type { GrantState, NewGrant, Sensitivity } from '@patrolhub/protocol'
+import { decide, type Subject } from '../access/decide.ts'
 
 export interface GrantPolicy {
   /** A longer wish is shortened to this. */
@@ -45,18 +44,28 @@ export interface Standing {
   createdAtMs: number
   endAtMs: number
   approverId: string | null
-  user: { role: string; scope: string; isDisabled: boolean; isSignedIn: boolean }
+  user: Subject & { isDisabled: boolean; isSignedIn: boolean }
   /** `undefined`: no edge has this camera any more. */
   camera: { region: string; sensitivity: string } | undefined
 }
 
 export type GrantEnd =
   | { state: 'expired'; why: 'time' | 'unanswered' }
-  | { state: 'revoked'; why: 'disabled' | 'signed out' | 'role' | 'scope' | 'camera gone' | 'now restricted' }
+  | {
+      state: 'revoked'
+      why:
+        | 'disabled'
+        | 'signed out'
+        | 'role'
+        | 'scope'
+        | 'off duty'
+        | 'off duty'
+        | 'camera gone'
+        | 'now restricted'
+    }
 
-function mayWatch(role: string): boolean {
-  return Object.hasOwn(ROLE_PERMISSIONS, role) && roleMay(role as Role, 'grant.request')
-}
+/** What of the decision ends a grant that was given; the hours count when it is given only. */
+const ENDS = { permission: 'role', scope: 'scope', duty: 'off duty' } as const
 
 /** Why an open grant (pending or active) ends now, or `undefined` while it holds. Wall clock. */
 export function endOf(standing: Standing, nowMs: number): GrantEnd | undefined {
@@ -66,9 +75,10 @@ export function endOf(standing: Standing, nowMs: number): GrantEnd | undefined {
   if (!isPending && nowMs >= standing.endAtMs) return { state: 'expired', why: 'time' }
   if (user.isDisabled) return { state: 'revoked', why: 'disabled' }
   if (!user.isSignedIn) return { state: 'revoked', why: 'signed out' }
-  if (!mayWatch(user.role)) return { state: 'revoked', why: 'role' }
+  const place = camera ? { region: camera.region } : {}
+  const denied = decide(user, 'grant.request', place, { atMs: nowMs }).checks.find(({ ok }) => !ok)
+  if (denied && denied.rule in ENDS) return { state: 'revoked', why: ENDS[denied.rule as keyof typeof ENDS] }
   if (!camera) return { state: 'revoked', why: 'camera gone' }
-  if (!mayReach(user, camera.region)) return { state: 'revoked', why: 'scope' }
   if (!isPending && approverId === null && policyFor(camera.sensitivity).needsApproval) {
     return { state: 'revoked', why: 'now restricted' }
   }

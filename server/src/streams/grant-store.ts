@@ -1,6 +1,7 @@
 /** Grants in the tables, each read together with what decides whether it holds. */
-import type { Grant, Purpose } from '@patrolhub/protocol'
+import type { AllowedHours, Grant, Purpose } from '@patrolhub/protocol'
 import type { Insertable } from 'kysely'
+import type { Permission } from '../access/permissions.ts'
 import { inScope, type Scoped } from '../access/scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import type { GrantTable } from '../ports/tables.ts'
@@ -36,6 +37,8 @@ function select(db: DbOrTransaction, nowMs: number) {
       'user_account.role',
       'user_account.scope',
       'user_account.is_disabled',
+      'user_account.is_on_duty',
+      'user_account.allowed_hours',
       'approver.display_name as approver_name',
       'device.name as camera_name',
       'device.region as camera_region',
@@ -49,6 +52,14 @@ function select(db: DbOrTransaction, nowMs: number) {
         .whereRef('session.user_id', '=', 'viewing_grant.user_id')
         .where('session.expires_at_ms', '>', nowMs)
         .as('sessions'),
+    )
+    .select((eb) =>
+      eb
+        .selectFrom('role_permission')
+        .select('role_permission.permission')
+        .whereRef('role_permission.role_id', '=', 'user_account.role')
+        .where('role_permission.permission', '=', 'grant.request' satisfies Permission)
+        .as('request_permission'),
     )
 }
 
@@ -75,7 +86,10 @@ function toRecord(row: Row): GrantRecord {
     approverName: row.approver_name,
     user: {
       role: row.role,
+      permissions: new Set<Permission>(row.request_permission === null ? [] : ['grant.request']),
       scope: row.scope,
+      isOnDuty: row.is_on_duty === 1,
+      hours: row.allowed_hours === null ? null : (JSON.parse(row.allowed_hours) as AllowedHours),
       isDisabled: row.is_disabled === 1,
       isSignedIn: Number(row.sessions) > 0,
     },

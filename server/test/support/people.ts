@@ -63,7 +63,14 @@ const NO_STREAMS = {
 export async function startPeople(env: Record<string, string> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'patrolhub-people-'))
   const log = pino({ level: 'silent' })
-  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder, PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none', ...(await engineEnv()), ...env } })
+  const config = loadConfig({
+    env: {
+      PATROLHUB_DATA_DIR: folder,
+      PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none',
+      ...(await engineEnv()),
+      ...env,
+    },
+  })
   const relational = await openRelational(config, log)
   const clock = { offsetMs: 0 }
   const now = () => Date.now() + clock.offsetMs

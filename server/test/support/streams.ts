@@ -50,7 +50,9 @@ type RelayListener = (edgeId: string, command: RelayCommand) => void
 export async function startStreamsHub(options: { limits?: Partial<StreamLimits>; folder?: string } = {}) {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'patrolhub-streams-')))
   const log = pino({ level: process.env.PATROLHUB_TEST_LOG ?? 'silent' })
-  const config = loadConfig({ env: { PATROLHUB_DATA_DIR: folder, PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none', ...(await engineEnv()) } })
+  const config = loadConfig({
+    env: { PATROLHUB_DATA_DIR: folder, PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none', ...(await engineEnv()) },
+  })
   const relational = await openRelational(config, log)
   const clock = { offsetMs: 0 }
   const now = () => Date.now() + clock.offsetMs
