@@ -137,6 +137,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     ownerOf: (deviceId) => devices.ownerOf(deviceId),
     registerDevices: (trx, edge, hello, atMs) => devices.register(trx, edge, hello, atMs),
     refreshDevices: (edgeId) => devices.refresh(edgeId),
+    readsApart: config.broker !== 'mqtt',
     gapWaitMs: config.broker === 'mqtt' ? GAP_WAIT_MS : 0,
     changes,
     noteState: (edgeId, state, atMs) => devices.noteState(edgeId, state, atMs),

@@ -24,7 +24,7 @@ export function createMetrics() {
     recordsSetAside: counter('ingest_set_aside_total', 'Records set aside, by why.', ['stream', 'reason']),
     recordsRepeated: counter('ingest_repeated_total', 'Records dropped because they were known.', ['stream']),
     recordsLost: counter('ingest_lost_total', 'Records that edges declared as lost.', ['stream']),
-    batchesRefused: counter('ingest_batches_refused_total', 'Batches answered with gap or epoch.', [
+    batchesRefused: counter('ingest_batches_refused_total', 'Batches answered with gap or epoch, or beyond the share of an edge.', [
       'stream',
       'reason',
     ]),

@@ -23,6 +23,7 @@ let folder: string
 let relational: Relational
 let timeseries: TimeSeries
 let metrics: Metrics
+let deps: IngestDeps
 let ingest: Ingest
 let cursors: Cursor[]
 /** Answers the fault to throw now, if any. */
@@ -44,14 +45,14 @@ beforeEach(async () => {
   appendFault = () => undefined
   correlateFault = () => undefined
   noteState = async () => {}
-  const deps: IngestDeps = {
+  deps = {
     relational,
     timeseries: {
       ...forward(timeseries),
-      async append(points) {
+      async append(points, source) {
         const fault = appendFault()
         if (fault) throw fault
-        return timeseries.append(points)
+        return timeseries.append(points, source)
       },
     },
     metrics,
@@ -61,6 +62,7 @@ beforeEach(async () => {
     ownerOf: () => undefined,
     registerDevices: async () => {},
     refreshDevices: async () => {},
+    readsApart: true,
     gapWaitMs: 0,
     changes,
     noteState: () => noteState(),
@@ -99,17 +101,17 @@ function forward(store: TimeSeries): Omit<TimeSeries, 'append'> {
 const send = (topic: string, message: unknown) =>
   ingest.message(edge, topic, Buffer.from(JSON.stringify(message)))
 const nothing = { firstSeq: 0, lastSeq: 0 }
-const hello = (newEpoch: string) =>
-  send(edgeTopics.hello('edge-01'), {
-    epoch: newEpoch,
-    software: 't',
-    region: REGION,
-    atMs: 1,
-    streams: { alerts: nothing, measurements: nothing },
-    cameras: [],
-    checkpoints: [],
-    sensors: [],
-  })
+const helloOf = (newEpoch: string) => ({
+  epoch: newEpoch,
+  software: 't',
+  region: REGION,
+  atMs: 1,
+  streams: { alerts: nothing, measurements: nothing },
+  cameras: [],
+  checkpoints: [],
+  sensors: [],
+})
+const hello = (newEpoch: string) => send(edgeTopics.hello('edge-01'), helloOf(newEpoch))
 const batch = (stream: 'alerts' | 'measurements', firstSeq: number, records: unknown[]) =>
   send(edgeTopics.batch('edge-01', stream), { epoch, firstSeq, records })
 const answered = (stream: string, upTo: number) =>
@@ -182,6 +184,26 @@ describe('ingest', () => {
     await answered('alerts', 5)
   })
 
+  it('tells of the alerts before a fault that passes, also when they are committed one at a time', async () => {
+    let faults = 0
+    correlateFault = (reason) => {
+      if (reason === 'poison') return new TypeError('a fault of ours')
+      if (reason === 'later' && faults++ < 2) return new SqliteError('database is locked', BUSY, 'insert')
+      return undefined
+    }
+    const alerts = ['a', 'poison', 'b', 'later', 'c'].map((reason) => alertRecord({ reason }))
+    await batch('alerts', 1, alerts)
+    await answered('alerts', 5)
+    expect(faults).toBe(3)
+    const told = (await changesAfter(relational.read, 0, 100))
+      .filter(({ kind }) => kind === 'alert')
+      .map(({ subjectId }) => subjectId)
+    expect(told).toEqual([0, 2, 3, 4].map((index) => alerts[index]!.alertId))
+    expect(await relational.read.selectFrom('setting').selectAll().execute()).toHaveLength(4)
+    const aside = await relational.read.selectFrom('set_aside').select('seq').execute()
+    expect(aside).toEqual([{ seq: 2 }])
+  })
+
   it('sets nothing aside because of a fault that passes', async () => {
     let faults = 0
     correlateFault = () => (faults++ < 2 ? new SqliteError('database is locked', BUSY, 'insert') : undefined)
@@ -235,6 +257,56 @@ describe('ingest', () => {
     appendFault = () => undefined
     await Promise.all(sent)
     await answered('measurements', 1)
+  })
+
+  it.each([
+    { readsApart: true, name: 'makes an edge that floods wait' },
+    {
+      readsApart: false,
+      name: 'leaves to an edge that floods, where it cannot be told to wait, what is beyond its share',
+    },
+  ])('$name, and nobody else', async ({ readsApart }) => {
+    await createEdge(folder, 'flooding', REGION)
+    let isAway = true
+    appendFault = () => (isAway ? new Error('away') : undefined)
+    const shared = ingestFeature({ ...deps, readsApart, maxWaitingBytes: 6 * 1024 * 1024 })
+    const from = (edgeId: string, topic: string, message: unknown) =>
+      shared.message({ edgeId, region: REGION }, topic, Buffer.from(JSON.stringify(message)))
+    await from('flooding', edgeTopics.hello('flooding'), helloOf(epoch))
+    await expect.poll(() => cursors.length).toBe(4)
+    const filler = 'x'.repeat(900)
+    const flood = Array.from({ length: 12 }, (_, index) =>
+      from('flooding', edgeTopics.batch('flooding', 'measurements'), {
+        epoch,
+        firstSeq: 1 + index * 1000,
+        records: Array.from({ length: 1000 }, (_, at) =>
+          at === 0 ? passage(index) : { kind: 'filler', filler },
+        ),
+      }),
+    )
+    // Would not come back if they had to wait for the flood.
+    await from('edge-01', edgeTopics.batch('edge-01', 'measurements'), {
+      epoch,
+      firstSeq: 1,
+      records: [passage(1)],
+    })
+    await from('edge-01', edgeTopics.batch('edge-01', 'alerts'), {
+      epoch,
+      firstSeq: 1,
+      records: [alertRecord()],
+    })
+    await answered('alerts', 1)
+    const refused = (await metrics.batchesRefused.get()).values.find(
+      ({ labels }) => labels.reason === 'share',
+    )
+    const paused = (await metrics.ingestPauses.get()).values[0]?.value ?? 0
+    expect(readsApart ? paused : refused?.value).toBeGreaterThan(5)
+    isAway = false
+    await Promise.all(flood)
+    await answered('measurements', 1)
+    const taken = 12 - (refused?.value ?? 0)
+    await answered('measurements', taken * 1000)
+    await shared.close()
   })
 
   it('reads the states of an edge no faster than they can be written', async () => {

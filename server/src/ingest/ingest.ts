@@ -16,6 +16,7 @@ import {
   Hello,
   type JournalRecord,
   jsonParser,
+  MAX_MESSAGE_BYTES,
   parseUpTopic,
   STREAMS,
   type Stream,
@@ -40,8 +41,10 @@ export interface IngestDeps extends RecordTakers {
   timeseries: TimeSeries
   metrics: Metrics
   log: Logger
-  /** Bytes of waiting batches, all edges together, beyond which reading stops. */
+  /** Bytes of waiting batches, all edges together, beyond which reading stops; each edge has a share of it. */
   maxWaitingBytes: number
+  /** Whether the broker can stop reading from one edge alone. If not, what is beyond an edge's share is not taken. */
+  readsApart: boolean
   /** Sends to an edge; resolves when it is on its way. */
   publish(topic: string, payload: string): Promise<void>
   ownerOf(deviceId: string): string | undefined
@@ -73,6 +76,8 @@ const JOB_BYTES = 2048
 /** How often a batch is tried while a store is in trouble; then the edge has to send it again. */
 const ATTEMPTS = 6
 const FIRST_RETRY_MS = 200
+/** Several times what an edge of ours has in flight: its batches are never too much. */
+const ALWAYS_TAKEN_BYTES = 4 * MAX_MESSAGE_BYTES
 const OVERTAKEN_MS = 5
 /** Between two looks for the batch before, at another hub. */
 const MAX_GAP_PAUSE_MS = 50
@@ -114,14 +119,23 @@ class IngestService implements Ingest {
         break
       }
       case 'batch': {
+        if (this.#isTooMuch(edge.edgeId, payload.byteLength)) {
+          this.#deps.metrics.batchesRefused.inc({ stream: parsed.stream, reason: 'share' })
+          return
+        }
         const batch = this.#messages.read({ edgeId: edge.edgeId, topic, payload }, parseBatch)
         if (batch) this.#queueBatch(edge, parsed.stream, batch, payload.byteLength, arrivedAtMs)
         break
       }
     }
-    if (!this.#lanes.isFull) return
+    if (!this.#lanes.isFull(edge.edgeId)) return
     this.#deps.metrics.ingestPauses.inc()
-    await this.#lanes.room()
+    await this.#lanes.room(edge.edgeId)
+  }
+
+  /** Of an edge that cannot be told to wait: what it is not answered it sends again. */
+  #isTooMuch(edgeId: string, bytes: number): boolean {
+    return !this.#deps.readsApart && this.#lanes.isBeyondShare(edgeId, bytes, ALWAYS_TAKEN_BYTES)
   }
 
   async close(): Promise<void> {
@@ -132,21 +146,19 @@ class IngestService implements Ingest {
   #queueHello(edge: EdgeIdentity, hello: Hello, bytes: number, arrivedAtMs: number): void {
     // Both lanes wait for it: a batch that follows right behind needs the cursors that it makes.
     const { edgeId } = edge
-    const done = this.#run(laneOf({ edgeId, stream: 'alerts' }), bytes, () =>
-      this.#takeHello(edge, hello, arrivedAtMs),
-    )
-    void this.#run(laneOf({ edgeId, stream: 'measurements' }), 0, () => done)
+    const done = this.#run(edgeId, 'alerts', bytes, () => this.#takeHello(edge, hello, arrivedAtMs))
+    void this.#run(edgeId, 'measurements', 0, () => done)
   }
 
   #queueBatch(edge: EdgeIdentity, stream: Stream, batch: Batch, bytes: number, arrivedAtMs: number): void {
-    const lane = laneOf({ edgeId: edge.edgeId, stream })
-    void this.#run(lane, bytes, () => this.#takeBatch(edge, stream, batch, arrivedAtMs))
+    void this.#run(edge.edgeId, stream, bytes, () => this.#takeBatch(edge, stream, batch, arrivedAtMs))
   }
 
   /** Runs a job in its lane; its faults are logged, never thrown. */
-  #run(lane: string, bytes: number, job: () => Promise<void>): Promise<void> {
+  #run(edgeId: string, stream: Stream, bytes: number, job: () => Promise<void>): Promise<void> {
     const { ingestWaitingBytes } = this.#deps.metrics
-    const done = this.#lanes.run(lane, bytes + JOB_BYTES, () =>
+    const lane = laneOf({ edgeId, stream })
+    const done = this.#lanes.run(edgeId, lane, bytes + JOB_BYTES, () =>
       job().catch((err: unknown) => this.#log.error({ err, lane }, 'what an edge sent could not be taken')),
     )
     ingestWaitingBytes.set(this.#lanes.waitingBytes)
