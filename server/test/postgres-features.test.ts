@@ -1,6 +1,7 @@
 /** The features' own tests once more, on PostgreSQL: each file registers its cases here. */
 import { afterAll, describe } from 'vitest'
-import { findPostgres, reportMissingPostgres, startPostgres, useEngine } from './support/postgres.ts'
+import { reportMissingPostgres } from './support/missing-postgres.ts'
+import { findPostgres, startPostgres, useEngine } from './support/postgres.ts'
 
 const programs = await findPostgres()
 

@@ -4,12 +4,8 @@ import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openPostgres } from '../src/adapters/relational/postgres.ts'
 import type { Relational } from '../src/ports/relational.ts'
-import {
-  findPostgres,
-  type PostgresServer,
-  reportMissingPostgres,
-  startPostgres,
-} from './support/postgres.ts'
+import { reportMissingPostgres } from './support/missing-postgres.ts'
+import { findPostgres, type PostgresServer, startPostgres } from './support/postgres.ts'
 
 const log = pino({ level: 'silent' })
 const programs = await findPostgres()

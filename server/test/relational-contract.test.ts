@@ -13,13 +13,9 @@ import { auditFeature } from '../src/audit/audit-feature.ts'
 import { correlate } from '../src/incidents/correlate.ts'
 import { CursorMovedError, moveCursor, openCursors, setAside } from '../src/ingest/cursor-store.ts'
 import type { Relational } from '../src/ports/relational.ts'
+import { reportMissingPostgres } from './support/missing-postgres.ts'
 import { alertRecord } from './support/people.ts'
-import {
-  findPostgres,
-  type PostgresServer,
-  reportMissingPostgres,
-  startPostgres,
-} from './support/postgres.ts'
+import { findPostgres, type PostgresServer, startPostgres } from './support/postgres.ts'
 
 const log = pino({ level: 'silent' })
 const WINDOW_MS = 300_000

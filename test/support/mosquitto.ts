@@ -14,11 +14,10 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
+import { untilAnswers } from './until-answers.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 /** Where Debian has the plugin; the path in docker/ is that of the image. */
@@ -68,12 +67,7 @@ export async function startMosquitto(program: string): Promise<Mosquitto> {
         output = (output + text).slice(-100_000)
       })
     }
-    const deadline = Date.now() + 15_000
-    while (!(await answers(port))) {
-      if (Date.now() > deadline || child.exitCode !== null)
-        throw new Error(`mosquitto did not start: ${output}`)
-      await delay(20)
-    }
+    await untilAnswers(child, port, 'mosquitto', () => output)
   }
   async function kill(): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -104,15 +98,4 @@ function configuration(folder: string, port: number): string {
     .replace('listener 1883', `listener ${port} 127.0.0.1`)
     .replace(/^plugin .*$/m, `plugin ${PLUGIN}`)
     .replaceAll('/mosquitto/data', join(folder, 'data'))
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => {
-      socket.destroy()
-      done(true)
-    })
-    socket.once('error', () => done(false))
-  })
 }
