@@ -11,15 +11,16 @@ import type { Access } from './access/access.ts'
 import { accessFeature } from './access/access-feature.ts'
 import { edgeCredentials, openBroker } from './adapters/broker/open.ts'
 import { openRelational } from './adapters/relational/open.ts'
-import { openDuckdb } from './adapters/timeseries/duckdb.ts'
-import { openInfluxdb } from './adapters/timeseries/influxdb.ts'
+import { openTimeSeries } from './adapters/timeseries/open.ts'
 import { openRedisWakeups } from './adapters/wakeups-redis.ts'
 import { analyticsFeature } from './analytics/analytics.ts'
 import { auditFeature } from './audit/audit-feature.ts'
+import { writeBackup } from './backup/backup.ts'
+import { startControl } from './backup/control.ts'
 import { ChangeLog } from './changes/changes.ts'
 import { changesFeature } from './changes/changes-feature.ts'
 import type { HubConfig } from './config.ts'
-import { type DataFolder, lockDataFolder } from './data-folder.ts'
+import { lockDataFolder } from './data-folder.ts'
 import { devicesFeature } from './devices/devices.ts'
 import { edgeAccessRoutes, identifyEdge } from './devices/edge-access.ts'
 import type { Dispatches } from './dispatch/dispatch.ts'
@@ -34,7 +35,6 @@ import { incidentsFeature } from './incidents/incidents-feature.ts'
 import { ingestFeature } from './ingest/ingest.ts'
 import { createMetrics, observe } from './metrics.ts'
 import type { Broker } from './ports/broker.ts'
-import type { TimeSeries } from './ports/timeseries.ts'
 import { NO_WAKEUPS } from './ports/wakeups.ts'
 import { pushFeature } from './push/push-feature.ts'
 import { streamsFeature } from './streams/streams-feature.ts'
@@ -76,7 +76,7 @@ export async function composeHub(config: HubConfig, log: Logger): Promise<HubApp
 async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableStack): Promise<HubApp> {
   const folder = stack.adopt(lockDataFolder(config.dataDir), (locked) => locked.release())
   const relational = stack.adopt(await openRelational(config, log), (store) => store.close())
-  const timeseries = stack.adopt(await openTimeSeries(config, folder, log), (store) => store.close())
+  const timeseries = stack.adopt(await openTimeSeries(config, folder.path, log), (store) => store.close())
   const metrics = createMetrics()
 
   // The broker starts last, when everybody it delivers to is there.
@@ -284,26 +284,19 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     const httpPort = (app.server.address() as AddressInfo).port
     // Last: a start that fails must not take the one-time password with it.
     const oneTimePassword = await access.ensureAdministrator()
-    folder.announce({ httpPort, mqttPort: broker.port })
+    const control = stack.adopt(
+      await startControl((to) => writeBackup({ config, relational, timeseries }, to), log),
+      (started) => started.close(),
+    )
+    folder.announce({
+      httpPort,
+      mqttPort: broker.port,
+      control: { port: control.port, token: control.token },
+    })
     return { httpPort, mqttPort: broker.port, oneTimePassword, close: () => stack.disposeAsync() }
   }
 
   return { app, access, start, close: () => stack.disposeAsync() }
-}
-
-async function openTimeSeries(config: HubConfig, folder: DataFolder, log: Logger): Promise<TimeSeries> {
-  switch (config.timeseries) {
-    case 'duckdb':
-      return openDuckdb({ file: folder.file('points.duckdb'), log })
-    case 'influxdb':
-      return openInfluxdb({
-        url: config.influxUrl!,
-        token: config.influxToken!,
-        org: config.influxOrg,
-        bucket: config.influxBucket,
-        log,
-      })
-  }
 }
 
 async function listen(app: FastifyInstance, config: HubConfig): Promise<void> {

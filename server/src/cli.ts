@@ -1,16 +1,20 @@
 /** What may stand behind `node server/src/main.ts`, and the commands that work on a data folder beside a running hub. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { levelOf, NewEdge, NewTeam, NewUser, type Parsed, parser } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { accessFeature } from './access/access-feature.ts'
+import { explanationText, type Question } from './access/explain.ts'
+import { edgeCredentials } from './adapters/broker/open.ts'
 import { openRelational } from './adapters/relational/open.ts'
 import { auditFeature } from './audit/audit-feature.ts'
 import { ChangeLog } from './changes/changes.ts'
+import { STORAGE_USAGE, type StorageCommand } from './cli-storage.ts'
 import { describeSettings, type HubConfig } from './config.ts'
 import { makeDataFolder } from './data-folder.ts'
 import { addEdge } from './devices/devices.ts'
+import { renewEdge, revokeEdge } from './devices/edge-access.ts'
 import { createTeam } from './dispatch/teams.ts'
 import { HubError } from './errors.ts'
 
@@ -18,9 +22,13 @@ export type Command =
   | { kind: 'serve' }
   | { kind: 'help' }
   | { kind: 'edge add'; edge: NewEdge }
+  | { kind: 'edge renew'; edgeId: string }
+  | { kind: 'edge revoke'; edgeId: string }
   | { kind: 'user add'; user: NewUser; teams: string[] }
   | { kind: 'team add'; team: NewTeam }
   | { kind: 'audit verify' }
+  | StorageCommand
+  | { kind: 'access explain'; question: Question }
 
 export interface Invocation {
   command: Command
@@ -31,11 +39,16 @@ const USAGE = `Usage: node server/src/main.ts [--config FILE] [command]
 
 Without a command the hub starts. The commands work on the data folder, also while a hub runs on it:
   edge add ID --name NAME --region CODE                 make an edge's credential; prints its token once
+  edge renew ID                                         give an edge a new token, once; the old one opens nothing any more
+  edge revoke ID                                        let an edge in no more; what it has sent stays
   user add NAME --role ROLE --scope CODE --name "FULL NAME" [--team TEAM …]
                                                         make an account; prints a one-time password
   team add --name NAME --region CODE --kind professional|cadre|volunteer
                                                         make a patrol team; prints its id
   audit verify                                          check the record of who did what; names the first broken entry
+  access explain --user NAME --action PERMISSION [--camera ID | --region CODE]
+                                                        say why somebody may or may not do something
+${STORAGE_USAGE}
   --help                                                this page
 
 Settings are taken from the environment, then from the YAML file of --config, then from the defaults:`
@@ -71,6 +84,11 @@ export function parseInvocation(args: readonly string[]): Invocation {
       const edge = check(words, parser(NewEdge), { edgeId, name: values.name, region: values.region })
       return { command: { kind: 'edge add', edge }, configFile }
     }
+    case 'edge renew':
+    case 'edge revoke': {
+      const [edgeId] = takePositionals(words, rest, ['ID'])
+      return { command: { kind: words, edgeId: edgeId! }, configFile }
+    }
     case 'user add': {
       const [username] = takePositionals(words, rest, ['NAME'])
       const user = check(words, parser(NewUser), {
@@ -90,6 +108,34 @@ export function parseInvocation(args: readonly string[]): Invocation {
       })
       return { command: { kind: 'team add', team }, configFile }
     }
+    case 'access explain': {
+      takePositionals(words, rest, [])
+      const { user: username, action, camera: cameraId, region } = values
+      if (username === undefined || action === undefined) {
+        throw new HubError('HUB_USAGE', `"${words}" needs --user and --action; see --help`)
+      }
+      return {
+        command: { kind: 'access explain', question: { username, action, cameraId, region } },
+        configFile,
+      }
+    }
+    case 'backup':
+    case 'restore': {
+      const option = words === 'backup' ? 'to' : 'from'
+      const folder = values[option]
+      if (!folder) throw new HubError('HUB_USAGE', `"${words}" needs --${option} FOLDER; see --help`)
+      const dataDir = values.data === undefined ? undefined : resolve(values.data)
+      const command: StorageCommand =
+        words === 'backup'
+          ? { kind: 'backup', to: resolve(folder), dataDir }
+          : { kind: 'restore', from: resolve(folder), dataDir }
+      return { command, configFile }
+    }
+    case 'doctor': {
+      const dataDir = values.data === undefined ? undefined : resolve(values.data)
+      const isFull = values.full === true
+      return { command: { kind: 'doctor', isFull, asJson: values.json === true, dataDir }, configFile }
+    }
     case 'audit verify':
       takePositionals(words, rest, [])
       return { command: { kind: 'audit verify' }, configFile }
@@ -107,11 +153,19 @@ function readArguments(args: readonly string[]) {
       options: {
         help: { type: 'boolean', short: 'h' },
         config: text,
+        data: text,
+        to: text,
+        from: text,
+        full: { type: 'boolean' },
+        json: { type: 'boolean' },
         name: text,
         region: text,
         role: text,
         scope: text,
         kind: text,
+        user: text,
+        action: text,
+        camera: text,
         team: { type: 'string', multiple: true },
       },
     })
@@ -138,7 +192,8 @@ function check<T>(command: string, parse: (input: unknown) => Parsed<T>, input: 
 /** Throws HUB_DATA_DIR if the folder cannot be used, or if there is nothing in it that could be checked. */
 function prepareFolder(command: Command['kind'], { relational, dataDir }: HubConfig): void {
   if (relational !== 'sqlite') return
-  if (command === 'audit verify' && !existsSync(join(dataDir, 'hub.sqlite'))) {
+  const onlyReads = command === 'audit verify' || command === 'access explain'
+  if (onlyReads && !existsSync(join(dataDir, 'hub.sqlite'))) {
     throw new HubError(
       'HUB_DATA_DIR',
       `there is no hub.sqlite in ${dataDir}: name the hub's folder with PATROLHUB_DATA_DIR`,
@@ -149,7 +204,7 @@ function prepareFolder(command: Command['kind'], { relational, dataDir }: HubCon
 
 /** Runs a command against the data folder; answers what to print. Does not take the hub's lock. */
 export async function runCommand(
-  command: Exclude<Command, { kind: 'serve' | 'help' }>,
+  command: Exclude<Command, StorageCommand | { kind: 'serve' | 'help' }>,
   config: HubConfig,
   log: Logger,
 ): Promise<string> {
@@ -157,15 +212,23 @@ export async function runCommand(
   const relational = await openRelational(config, log)
   try {
     const audit = auditFeature({ config, relational })
+    const credentials = edgeCredentials(config)
     switch (command.kind) {
       case 'edge add': {
         const { edge, token } = await addEdge(
-          { relational, audit, changes: new ChangeLog() },
+          { relational, audit, changes: new ChangeLog(), credentials },
           command.edge,
           undefined,
         )
         return `edge ${edge.edgeId} in region ${edge.region} (${levelOf(edge.region)})\ntoken: ${token}\n`
       }
+      case 'edge renew': {
+        const token = await renewEdge({ relational, audit, credentials }, command.edgeId, undefined)
+        return `token: ${token}\n`
+      }
+      case 'edge revoke':
+        await revokeEdge({ relational, audit, credentials }, command.edgeId, undefined)
+        return `edge ${command.edgeId} is let in no more\n`
       case 'user add': {
         const access = accessFeature({ config, relational, audit, log })
         const teamIds = command.teams
@@ -178,6 +241,10 @@ export async function runCommand(
       case 'team add': {
         const team = await createTeam({ relational, audit }, undefined, command.team)
         return `team ${team.name} in region ${team.region}\nid: ${team.teamId}\n`
+      }
+      case 'access explain': {
+        const access = accessFeature({ config, relational, audit, log })
+        return explanationText(await access.explain(command.question))
       }
       case 'audit verify': {
         const result = await audit.verify()

@@ -2,7 +2,7 @@
  * The data folder and its lock: one hub at a time. The lock is one of the operating system's (SQLite holds an exclusive
  * lock on an empty file), so it ends with its process however that ends, and no stale lock has to be recognised.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { HubError } from './errors.ts'
@@ -13,6 +13,8 @@ export interface RunningHub {
   startedAtMs: number
   httpPort?: number
   mqttPort?: number
+  /** Where commands on this machine ask the hub for something, see backup/control.ts. */
+  control?: { port: number; token: string }
 }
 
 export interface DataFolder {
@@ -20,7 +22,7 @@ export interface DataFolder {
   /** Path of something inside. */
   file(name: string): string
   /** Tells others where this hub listens. */
-  announce(hub: Pick<RunningHub, 'httpPort' | 'mqttPort'>): void
+  announce(hub: Pick<RunningHub, 'httpPort' | 'mqttPort' | 'control'>): void
   release(): void
 }
 
@@ -70,7 +72,13 @@ export function lockDataFolder(path: string): DataFolder {
     )
   }
   const running: RunningHub = { pid: process.pid, startedAtMs: Date.now() }
-  const write = () => writeFileSync(join(path, RUNNING), `${JSON.stringify(running)}\n`)
+  const write = () => {
+    const file = join(path, RUNNING)
+    // The mode counts for a new file only, and one may be left over.
+    writeFileSync(file, '', { mode: 0o600 })
+    chmodSync(file, 0o600)
+    writeFileSync(file, `${JSON.stringify(running)}\n`)
+  }
   try {
     write()
   } catch (error) {
@@ -94,8 +102,24 @@ export function lockDataFolder(path: string): DataFolder {
   }
 }
 
+/** True if a hub holds the folder now. Makes nothing in it. */
+export function isHubRunning(path: string): boolean {
+  const file = join(path, LOCK)
+  if (!existsSync(file)) return false
+  const lock = new DatabaseSync(file, { timeout: 0 })
+  try {
+    lock.exec('begin exclusive; rollback')
+    return false
+  } catch (error) {
+    if (((error as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY) return true
+    throw unusable(file, error)
+  } finally {
+    lock.close()
+  }
+}
+
 /** What the running hub wrote about itself; `undefined` if it said nothing readable. */
-function readRunningHub(path: string): RunningHub | undefined {
+export function readRunningHub(path: string): RunningHub | undefined {
   try {
     return JSON.parse(readFileSync(join(path, RUNNING), 'utf8')) as RunningHub
   } catch {

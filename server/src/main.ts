@@ -1,6 +1,7 @@
 /** The hub's process: arguments, configuration, start, signals. Everything else is in app.ts. */
 import type { Logger } from 'pino'
 import { helpText, parseInvocation, runCommand } from './cli.ts'
+import { runStorageCommand } from './cli-storage.ts'
 import { type HubConfig, loadConfig } from './config.ts'
 import { HubError } from './errors.ts'
 import { createLog } from './log.ts'
@@ -63,7 +64,14 @@ async function main(): Promise<void> {
     await serve(config, createLog(config))
     return
   }
-  process.stdout.write(await runCommand(command, config, createLog({ logLevel: 'silent' })))
+  const log = createLog({ logLevel: 'silent' })
+  if (command.kind === 'backup' || command.kind === 'restore' || command.kind === 'doctor') {
+    const { text, isGood } = await runStorageCommand(command, config, log)
+    process.stdout.write(text)
+    if (!isGood) process.exitCode = EXIT_FAULT
+    return
+  }
+  process.stdout.write(await runCommand(command, config, log))
 }
 
 // A reader of the log that goes away (a closed pipe) must not end the hub.

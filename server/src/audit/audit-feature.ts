@@ -4,16 +4,8 @@ import { Type } from 'typebox'
 import type { Principal } from '../access/principal.ts'
 import { inScope, mayReach } from '../access/scope.ts'
 import type { Db, DbOrTransaction } from '../ports/relational.ts'
-import type { AuditTable } from '../ports/tables.ts'
 import type { Audit, AuditDeps } from './audit.ts'
-import {
-  CHAIN_START,
-  type ChainCheck,
-  type ChainEntry,
-  canonicalJson,
-  entryHash,
-  verifyChain,
-} from './chain.ts'
+import { CHAIN_START, type ChainCheck, canonicalJson, entryHash, entryOf, verifyChain } from './chain.ts'
 
 /** Entries read at once while checking. */
 const CHECK_PAGE = 1000
@@ -131,28 +123,5 @@ export async function verifyStore(db: DbOrTransaction): Promise<ChainCheck> {
     entries += check.entries
     if (rows.length < CHECK_PAGE) return { ok: true, entries, lastHash: check.lastHash }
     after = { seq: rows.at(-1)!.seq, hash: check.lastHash }
-  }
-}
-
-function entryOf(row: AuditTable): ChainEntry {
-  return {
-    seq: row.seq,
-    atMs: row.at_ms,
-    actorId: row.actor_id,
-    actorName: row.actor_name,
-    action: row.action,
-    subject: row.subject,
-    detail: parsed(row.detail),
-    previousHash: row.previous_hash,
-    hash: row.hash,
-  }
-}
-
-/** Text that is no JSON any more has been tampered with: it is kept as it is, and the hash will not fit. */
-function parsed(detail: string): unknown {
-  try {
-    return JSON.parse(detail)
-  } catch {
-    return { unreadable: detail }
   }
 }

@@ -4,6 +4,7 @@
  * keeps the newest hash elsewhere sees that too.
  */
 import { createHash } from 'node:crypto'
+import type { AuditTable } from '../ports/tables.ts'
 
 export interface ChainFields {
   seq: number
@@ -71,4 +72,28 @@ export function verifyChain(
     count++
   }
   return { ok: true, entries: count, lastHash: hash }
+}
+
+/** A row of the store as an entry of the chain. */
+export function entryOf(row: AuditTable): ChainEntry {
+  return {
+    seq: row.seq,
+    atMs: row.at_ms,
+    actorId: row.actor_id,
+    actorName: row.actor_name,
+    action: row.action,
+    subject: row.subject,
+    detail: parsed(row.detail),
+    previousHash: row.previous_hash,
+    hash: row.hash,
+  }
+}
+
+/** Text that is no JSON any more has been tampered with: it is kept as it is, and the hash will not fit. */
+function parsed(detail: string): unknown {
+  try {
+    return JSON.parse(detail)
+  } catch {
+    return { unreadable: detail }
+  }
 }

@@ -65,6 +65,11 @@ export interface TimeSeries {
   latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]>
   /** Points whose region lies inside the scope; the empty scope is every region. */
   count(scope: string): Promise<PointCounts>
+  /**
+   * Writes all points, as of one moment, into a new file of the store's own kind while appending goes on; answers how
+   * many. Left out by a store that is backed up by its own tools.
+   */
+  copyTo?(file: string): Promise<number>
   /** Rejects with the reason if the store cannot take points now. */
   ping(): Promise<void>
   close(): Promise<void>

@@ -18,6 +18,7 @@ export interface DuckdbWorkerData {
 export type DuckdbRequest =
   | { id: number; kind: 'append'; blocks: readonly Block[] }
   | { id: number; kind: 'query'; sql: string; parameters: (string | number)[] }
+  | { id: number; kind: 'copy'; file: string }
   | { id: number; kind: 'close' }
 export type DuckdbResponse = { id: number; rows: unknown[][] } | { id: number; failure: string }
 
@@ -47,6 +48,26 @@ async function query(sql: string, parameters: (string | number)[]): Promise<unkn
     .map((row) => row.map((value) => (typeof value === 'bigint' ? Number(value) : value)))
 }
 
+/** On a connection of its own: a screen's query does not wait for it. */
+async function copyTo(target: string): Promise<unknown[][]> {
+  const connection = await instance.connect()
+  try {
+    const [[source]] = (await connection.runAndReadAll('select current_database()')).getRows() as [[string]]
+    await connection.run(`attach '${target.replaceAll("'", "''")}' as backup_copy`)
+    try {
+      await connection.run(`copy from database "${source.replaceAll('"', '""')}" to backup_copy`)
+      const counts = MEASUREMENTS.map((measurement) => `(select count(*) from backup_copy.${measurement})`)
+      const counted = await connection.runAndReadAll(`select ${counts.join(' + ')}`)
+      await connection.run('checkpoint backup_copy')
+      return counted.getRows().map((row) => row.map(Number))
+    } finally {
+      await connection.run('detach backup_copy')
+    }
+  } finally {
+    connection.closeSync()
+  }
+}
+
 let appending: Promise<unknown> = Promise.resolve()
 
 port.on('message', (request: DuckdbRequest) => {
@@ -61,6 +82,9 @@ port.on('message', (request: DuckdbRequest) => {
       break
     case 'query':
       void answer(query(request.sql, request.parameters))
+      break
+    case 'copy':
+      void answer(copyTo(request.file))
       break
     case 'close':
       void appending.then(async () => {

@@ -105,6 +105,11 @@ class DuckdbTimeSeries implements TimeSeries {
     return { passages, readings, total: passages + readings + scores + health }
   }
 
+  async copyTo(file: string): Promise<number> {
+    const [[points]] = (await this.#ask({ kind: 'copy', file })) as [[number]]
+    return points
+  }
+
   async ping(): Promise<void> {
     await this.#query('select 1', [])
   }
