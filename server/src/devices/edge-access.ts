@@ -6,8 +6,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { RenewedEdge } from '@patrolhub/protocol'
 import { Type } from 'typebox'
 import type { AuditTrail } from '../access/audit-trail.ts'
+import { may } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
-import { mayReach } from '../access/scope.ts'
 import { hashToken, newToken } from '../access/token.ts'
 import { HubError } from '../errors.ts'
 import type { EdgeCredentials, EdgeIdentity } from '../ports/broker.ts'
@@ -47,7 +47,7 @@ async function requireEdge(
     .select('region')
     .where('edge_id', '=', edgeId)
     .executeTakeFirst()
-  if (!row || (actor && !mayReach(actor, row.region))) {
+  if (!row || (actor && !may(actor, 'edge.write', { region: row.region }))) {
     throw new HubError('HUB_NOT_FOUND', `there is no edge ${edgeId}`)
   }
 }
