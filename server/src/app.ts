@@ -29,6 +29,7 @@ import { noteMissedDeadlines } from './dispatch/missed-deadlines.ts'
 import { HubError } from './errors.ts'
 import type { EvidenceService } from './evidence/evidence.ts'
 import { evidenceFeature } from './evidence/evidence-feature.ts'
+import { needRoom } from './free-room.ts'
 import { createHttpServer, serveDashboard } from './http.ts'
 import type { Incidents } from './incidents/incidents.ts'
 import { incidentsFeature } from './incidents/incidents-feature.ts'
@@ -142,7 +143,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     changes,
     noteState: (edgeId, state, atMs) => devices.noteState(edgeId, state, atMs),
     noteHealth: (trx, edge, record) => devices.noteHealth(trx, edge, record),
-    correlate: (trx, alert) => incidents.correlate(trx, alert),
+    correlate: (trx, alerts) => incidents.correlate(trx, alerts),
     recordEvidence: (trx, record, edge) => evidence.recordEvidence(trx, record, edge),
   })
   const changeFeed = changesFeature({
@@ -224,8 +225,12 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
       checks: {
         relational: async () => {
           await sql`select 1`.execute(relational.read)
+          if (config.relational === 'sqlite') await needRoom(config.dataDir)
         },
-        timeseries: () => timeseries.ping(),
+        timeseries: async () => {
+          await timeseries.ping()
+          if (config.timeseries === 'duckdb') await needRoom(config.dataDir)
+        },
         broker: async () => {
           if (!broker) throw new Error('the broker does not listen')
           await broker.ping()

@@ -106,7 +106,7 @@ describe('changes', () => {
     try {
       const record = alertRecord(REGION)
       await other.write.transaction().execute(async (trx) => {
-        await correlate(trx, { record, edge, receivedAtMs: Date.now() }, 300_000)
+        await correlate(trx, [{ record, edge, receivedAtMs: Date.now() }], 300_000)
         await new ChangeLog().note(trx, 'alert', record.alertId)
       })
       await eventually(() => idsOf(ofKind(heard, 'alert')).includes(record.alertId))
@@ -119,7 +119,7 @@ describe('changes', () => {
     const { heard } = await hub.listen(operator)
     const record = alertRecord(REGION)
     const undone = hub.relational.write.transaction().execute(async (trx) => {
-      await hub.incidents.correlate(trx, { record, edge, receivedAtMs: Date.now() })
+      await hub.incidents.correlate(trx, [{ record, edge, receivedAtMs: Date.now() }])
       await hub.changes.note(trx, 'alert', record.alertId)
       throw new Error('undone')
     })

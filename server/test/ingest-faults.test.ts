@@ -67,13 +67,15 @@ beforeEach(async () => {
     changes,
     noteState: () => noteState(),
     noteHealth: async () => {},
-    async correlate(trx, { record }) {
-      // A write of its own, so that a rolled back transaction shows.
-      await trx.insertInto('setting').values({ name: record.alertId, value: record.reason }).execute()
-      const fault = correlateFault(record.reason)
-      if (fault) throw fault
-      correlated.push(record.reason)
-      return { ok: true }
+    async correlate(trx, alerts) {
+      for (const { record } of alerts) {
+        // A write of its own, so that a rolled back transaction shows.
+        await trx.insertInto('setting').values({ name: record.alertId, value: record.reason }).execute()
+        const fault = correlateFault(record.reason)
+        if (fault) throw fault
+        correlated.push(record.reason)
+      }
+      return alerts.map(() => ({ ok: true }))
     },
     recordEvidence: async () => ({ ok: true }),
   }

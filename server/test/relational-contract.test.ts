@@ -11,7 +11,7 @@ import { openPostgres } from '../src/adapters/relational/postgres.ts'
 import { openSqlite } from '../src/adapters/relational/sqlite.ts'
 import { auditFeature } from '../src/audit/audit-feature.ts'
 import { correlate } from '../src/incidents/correlate.ts'
-import { CursorMovedError, moveCursor, openCursors, setAside } from '../src/ingest/cursor-store.ts'
+import { CursorMovedError, moveCursors, openCursors, setAside } from '../src/ingest/cursor-store.ts'
 import type { Relational } from '../src/ports/relational.ts'
 import { reportMissingPostgres } from './support/missing-postgres.ts'
 import { alertRecord } from './support/people.ts'
@@ -284,9 +284,9 @@ describe.each(programs ? [sqlite, postgres] : [sqlite])('the relational store in
           atMs: receivedAtMs,
         })
         return relational.write.transaction().execute(async (trx) => {
-          const taken = await correlate(
+          const [taken] = await correlate(
             trx,
-            { record, edge: { edgeId: 'e1', region: '4105' }, receivedAtMs },
+            [{ record, edge: { edgeId: 'e1', region: '4105' }, receivedAtMs }],
             WINDOW_MS,
           )
           const entry = { actor: undefined, action: 'incident.open', subject: record.alertId, detail: taken }
@@ -319,7 +319,7 @@ describe.each(programs ? [sqlite, postgres] : [sqlite])('the relational store in
         Array.from({ length: 10 }, (_, index) =>
           failure(
             hubs[index % 2]!.write.transaction().execute((trx) =>
-              moveCursor(trx, key, { from: 0, to: 5, atMs: 2 }),
+              moveCursors(trx, [{ key, from: 0, to: 5, atMs: 2 }]),
             ),
           ),
         ),

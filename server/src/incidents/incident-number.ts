@@ -14,14 +14,19 @@ export function numberAfter(last: string | undefined, day: string): string {
   return `${lastDay}-${String(Number(count) + 1).padStart(4, '0')}`
 }
 
-/** Takes the next number inside the transaction that makes the incident: one that is rolled back is used again. */
-export async function takeNumber(trx: DbOrTransaction, atMs: number): Promise<string> {
+/** Takes the next numbers inside the transaction that makes the incidents: what is rolled back is used again. */
+export async function takeNumbers(trx: DbOrTransaction, atMs: number, count: number): Promise<string[]> {
   const last = await trx.selectFrom('setting').select('value').where('name', '=', SETTING).executeTakeFirst()
-  const value = numberAfter(last?.value, dayOf(atMs))
+  const numbers: string[] = []
+  for (let index = 0; index < count; index++) {
+    numbers.push(numberAfter(numbers.at(-1) ?? last?.value, dayOf(atMs)))
+  }
+  const value = numbers.at(-1)
+  if (value === undefined) return []
   await trx
     .insertInto('setting')
     .values({ name: SETTING, value })
     .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
     .execute()
-  return value
+  return numbers
 }

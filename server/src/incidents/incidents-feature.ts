@@ -13,7 +13,7 @@ export function incidentsFeature(deps: IncidentsDeps): Incidents {
   const windowMs = config.formIncidentWindowSeconds * 1000
 
   return {
-    correlate: (trx, alert) => correlate(trx, alert, windowMs),
+    correlate: (trx, alerts) => correlate(trx, alerts, windowMs),
     alertViews: (db, alertIds) => alertsById(db, alertIds, evidenceOfAlerts),
     views: incidentsById,
     alertsOf: (db, incidentId) => alertsOfIncident(db, incidentId, ALERTS_OF_INCIDENT, evidenceOfAlerts),

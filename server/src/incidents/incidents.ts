@@ -46,11 +46,11 @@ export interface Move {
 
 export interface Incidents {
   /**
-   * Keeps an alert (row in `alert`) and its place in an incident, inside ingest's transaction. An alert id that is
-   * already there changes nothing. Refused: another edge's alert id, a region outside the edge's. The caller notes the
+   * Keeps alerts (rows in `alert`) and their places in incidents, inside ingest's transaction; answers what became of
+   * each, in their order. An alert id that is already there changes nothing. Refused: another edge's alert id, a region outside the edge's. The caller notes the
    * changes (ingest: one statement for a whole batch).
    */
-  correlate(trx: DbOrTransaction, alert: NewAlert): Promise<Correlation>
+  correlate(trx: DbOrTransaction, alerts: readonly NewAlert[]): Promise<Correlation[]>
   /** Alerts by id, with their evidence. No scope check: the caller has one. */
   alertViews(db: DbOrTransaction, alertIds: readonly string[]): Promise<Alert[]>
   /** Incidents by id; what does not exist is missing. No scope check: the caller has one. */

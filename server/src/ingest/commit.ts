@@ -1,4 +1,4 @@
-/** Writes the records of one batch and its cursor in one transaction, and finds the record that spoils it, if one does. */
+/** Writes the records of batches and their cursors in one transaction, and finds the record that spoils it, if one does. */
 import type { AlertRecord, EvidenceRecord, HealthRecord, JournalRecord } from '@patrolhub/protocol'
 import type { Transaction } from 'kysely'
 import type { ChangeLog } from '../changes/changes.ts'
@@ -6,16 +6,17 @@ import type { EdgeIdentity } from '../ports/broker.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 import type { Tables } from '../ports/tables.ts'
 import type { RefusedBecause } from './check-record.ts'
-import { type CursorKey, CursorMovedError, moveCursor, type SetAside, setAside } from './cursor-store.ts'
+import { type CursorKey, CursorMovedError, moveCursors, type SetAside, setAside } from './cursor-store.ts'
 
 /** A feature's answer to a record: `ok: false` cannot be taken now or later. */
 export type Taken = { ok: true; isRepeat?: boolean } | { ok: false; reason: string }
 
 export interface RecordTakers {
+  /** Answers for each alert, in their order. */
   correlate(
     trx: DbOrTransaction,
-    alert: { record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number },
-  ): Promise<Taken>
+    alerts: readonly { record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number }[],
+  ): Promise<Taken[]>
   recordEvidence(trx: DbOrTransaction, record: EvidenceRecord, edge: EdgeIdentity): Promise<Taken>
   noteHealth(trx: Transaction<Tables>, edge: EdgeIdentity, record: HealthRecord): Promise<void>
   changes: Pick<ChangeLog, 'note'>
@@ -51,7 +52,7 @@ export async function commitBatch(
   onFault: (item: Item, error: unknown) => void,
 ): Promise<void> {
   try {
-    await commitOnce(relational, takers, commit)
+    await commitTogether(relational, takers, [commit])
     return
   } catch (error) {
     if (mayTryAgain(relational, error)) throw error
@@ -66,11 +67,11 @@ export async function commitBatch(
       cursor: { from, to: isLast ? commit.cursor.to : item.seq },
       lost: index === 0 ? commit.lost : undefined,
     }
-    await commitOnce(relational, takers, step).catch((error: unknown) => {
+    await commitTogether(relational, takers, [step]).catch((error: unknown) => {
       if (mayTryAgain(relational, error)) throw error
       onFault(item, error)
       item.refused = { why: 'store', reason: error instanceof Error ? error.message : String(error) }
-      return commitOnce(relational, takers, step)
+      return commitTogether(relational, takers, [step])
     })
     from = step.cursor.to
   }
@@ -80,44 +81,73 @@ export function mayTryAgain(relational: Relational, error: unknown): boolean {
   return error instanceof CursorMovedError || relational.isTemporary(error)
 }
 
-function commitOnce(relational: Relational, takers: RecordTakers, commit: Commit): Promise<void> {
-  const { key, edge, items, receivedAtMs } = commit
+/**
+ * Commits all of these, of different edges or streams, in one transaction, or throws and leaves everything as it was:
+ * then it is one of them, nobody knows which.
+ */
+export function commitTogether(
+  relational: Relational,
+  takers: RecordTakers,
+  commits: readonly Commit[],
+): Promise<void> {
   return relational.write.transaction().execute(async (trx) => {
-    const alertIds: string[] = []
-    for (const item of items) await take(trx, takers, item, { edge, receivedAtMs, alertIds })
-    await takers.changes.note(trx, 'alert', alertIds)
-    const aside = items.flatMap(({ seq, input, refused }) =>
-      refused ? [{ seq, reason: refused.reason, payload: input }] : [],
+    await takeAlerts(trx, takers, commits)
+    for (const commit of commits) {
+      for (const item of commit.items) await takeOther(trx, takers, item, commit.edge)
+      const aside = commit.items.flatMap(({ seq, input, refused }) =>
+        refused ? [{ seq, reason: refused.reason, payload: input }] : [],
+      )
+      await setAside(trx, commit.key, commit.lost ? [commit.lost, ...aside] : aside, commit.receivedAtMs)
+    }
+    await moveCursors(
+      trx,
+      commits.map(({ key, cursor, receivedAtMs }) => ({ key, ...cursor, atMs: receivedAtMs })),
     )
-    await setAside(trx, key, commit.lost ? [commit.lost, ...aside] : aside, receivedAtMs)
-    await moveCursor(trx, key, { ...commit.cursor, atMs: receivedAtMs })
   })
 }
 
-async function take(
+/** All alerts at once; the evidence that belongs to them comes after them in every stream. */
+async function takeAlerts(
+  trx: Transaction<Tables>,
+  takers: RecordTakers,
+  commits: readonly Commit[],
+): Promise<void> {
+  const items: Item[] = []
+  const alerts: { record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number }[] = []
+  for (const { edge, receivedAtMs, items: all } of commits) {
+    for (const item of all) {
+      if (item.record?.kind !== 'alert' || item.refused) continue
+      items.push(item)
+      alerts.push({ record: item.record, edge, receivedAtMs })
+    }
+  }
+  if (alerts.length === 0) return
+  const outcomes = await takers.correlate(trx, alerts)
+  const fresh: string[] = []
+  for (const [index, taken] of outcomes.entries()) {
+    if (!taken.ok) items[index]!.refused = { why: 'store', reason: taken.reason }
+    else if (!taken.isRepeat) fresh.push(alerts[index]!.record.alertId)
+  }
+  await takers.changes.note(trx, 'alert', fresh)
+}
+
+async function takeOther(
   trx: Transaction<Tables>,
   takers: RecordTakers,
   item: Item,
-  { edge, receivedAtMs, alertIds }: { edge: EdgeIdentity; receivedAtMs: number; alertIds: string[] },
+  edge: EdgeIdentity,
 ): Promise<void> {
   const { record } = item
   if (!record || item.refused) return
   switch (record.kind) {
-    case 'alert': {
-      const taken = await takers.correlate(trx, { record, edge, receivedAtMs })
-      if (!taken.ok) item.refused = { why: 'store', reason: taken.reason }
-      else if (!taken.isRepeat) alertIds.push(record.alertId)
-      return
-    }
     case 'evidence': {
       const taken = await takers.recordEvidence(trx, record, edge)
       if (!taken.ok) item.refused = { why: 'store', reason: taken.reason }
       return
     }
-    case 'health': {
-      await takers.noteHealth(trx, edge, record)
-      return
-    }
+    case 'health':
+      return takers.noteHealth(trx, edge, record)
+    case 'alert': // Taken before.
     case 'passage':
     case 'reading':
     case 'score':

@@ -11,8 +11,9 @@ export interface CursorKey {
 
 /** Somebody else has moved the cursor: read it again. */
 export class CursorMovedError extends Error {
-  constructor(key: CursorKey) {
-    super(`the cursor of ${key.edgeId}/${key.stream} has been moved meanwhile`)
+  constructor(moves: readonly CursorMove[]) {
+    const which = moves.map(({ key }) => `${key.edgeId}/${key.stream}`).join(', ')
+    super(`a cursor has been moved meanwhile: ${which}`)
     this.name = 'CursorMovedError'
   }
 }
@@ -36,21 +37,27 @@ export async function readCursor(db: DbOrTransaction, key: CursorKey): Promise<n
   return row?.seq
 }
 
-/** Moves the cursor from where the caller believes it to be. Throws CursorMovedError if it is not there. */
-export async function moveCursor(
-  trx: DbOrTransaction,
-  key: CursorKey,
-  move: { from: number; to: number; atMs: number },
-): Promise<void> {
-  const { numUpdatedRows } = await trx
-    .updateTable('cursor')
-    .set({ seq: move.to, updated_at_ms: move.atMs })
-    .where('edge_id', '=', key.edgeId)
-    .where('stream', '=', key.stream)
-    .where('epoch', '=', key.epoch)
-    .where('seq', '=', move.from)
-    .executeTakeFirstOrThrow()
-  if (numUpdatedRows !== 1n) throw new CursorMovedError(key)
+export interface CursorMove {
+  key: CursorKey
+  from: number
+  to: number
+  atMs: number
+}
+
+/** Moves each cursor from where the caller believes it to be. Throws CursorMovedError if one of them is not there. */
+export async function moveCursors(trx: DbOrTransaction, moves: readonly CursorMove[]): Promise<void> {
+  if (moves.length === 0) return
+  const rows = moves.map(
+    ({ key, from, to, atMs }) =>
+      sql`(${key.edgeId}, ${key.stream}, ${key.epoch}, cast(${from} as bigint), cast(${to} as bigint), cast(${atMs} as bigint))`,
+  )
+  // The columns of VALUES have the same names in both engines.
+  const { numAffectedRows } = await sql`
+    update cursor set seq = moved.column5, updated_at_ms = moved.column6
+    from (values ${sql.join(rows)}) as moved
+    where cursor.edge_id = moved.column1 and cursor.stream = moved.column2 and cursor.epoch = moved.column3
+      and cursor.seq = moved.column4`.execute(trx)
+  if (Number(numAffectedRows) !== moves.length) throw new CursorMovedError(moves)
 }
 
 export interface OpenedCursors {

@@ -29,8 +29,9 @@ import type { Relational } from '../ports/relational.ts'
 import type { Tables } from '../ports/tables.ts'
 import type { Measurement, Point, TimeSeries } from '../ports/timeseries.ts'
 import { checkRecord } from './check-record.ts'
-import { commitBatch, type Item, type RecordTakers } from './commit.ts'
+import type { Item, RecordTakers } from './commit.ts'
 import { type CursorKey, CursorMovedError, cursorMessage, openCursors, readCursor } from './cursor-store.ts'
+import { GroupCommit } from './group-commit.ts'
 import { Lanes } from './lanes.ts'
 import { MessageReader } from './message-reader.ts'
 import { planBatch } from './plan-batch.ts'
@@ -93,12 +94,14 @@ class IngestService implements Ingest {
   /** Cursor of a lane at which the batch that should follow did not come in time. */
   readonly #givenUp = new Map<string, number>()
   readonly #messages: MessageReader
+  readonly #commits: GroupCommit
 
   constructor(deps: IngestDeps) {
     this.#deps = deps
     this.#log = deps.log.child({ component: 'ingest' })
     this.#now = deps.now ?? Date.now
     this.#lanes = new Lanes(deps.maxWaitingBytes)
+    this.#commits = new GroupCommit(deps.relational, deps)
     this.#messages = new MessageReader(deps.metrics, this.#log, this.#now)
   }
 
@@ -244,7 +247,7 @@ class IngestService implements Ingest {
 
   /** Answers whether something was committed: not if the batch was a repeat or was refused. The edge has its cursor then. */
   async #storeBatch(edge: EdgeIdentity, key: CursorKey, batch: Batch, arrivedAtMs: number): Promise<boolean> {
-    const { metrics, relational, timeseries } = this.#deps
+    const { metrics, timeseries } = this.#deps
     const { stream } = key
     let cursor = await this.#cursorOf(key)
     let plan = planBatch(cursor, batch)
@@ -276,9 +279,7 @@ class IngestService implements Ingest {
     })
     await this.#appendPoints(timeseries, edge, key, items)
     try {
-      await commitBatch(
-        relational,
-        this.#deps,
+      await this.#commits.commit(
         {
           key,
           edge,

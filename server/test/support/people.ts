@@ -225,7 +225,7 @@ export async function startPeople(env: Record<string, string> = {}) {
       for (const record of records) {
         taken.push(
           record.kind === 'alert'
-            ? await incidents.correlate(trx, { record, edge: from, receivedAtMs: now() })
+            ? (await incidents.correlate(trx, [{ record, edge: from, receivedAtMs: now() }]))[0]!
             : await evidence.recordEvidence(trx, record, from),
         )
       }
