@@ -25,7 +25,8 @@ COPY server/package.json server/
 COPY edge/package.json edge/
 COPY dashboard/package.json dashboard/
 # Workspaces stay symbolic links: Node does not strip types from files that really lie in node_modules.
-RUN npm ci --omit=dev && mkdir -p /data && chown node:node /data
+# The folder of evidence may be a volume of its own, which takes its owner from here.
+RUN npm ci --omit=dev && mkdir -p /data/evidence && chown -R node:node /data
 COPY protocol protocol
 VOLUME /data
 
