@@ -174,6 +174,7 @@ export class CameraCapture {
       transport: this.#options.transport ?? 'tcp',
       container: this.#container,
       skipsFirstGroup: this.#skipsFirstGroup,
+      masks: this.camera.masks,
       ioTimeoutMs: this.#timings.stallMs,
       onFrame: (frame) => this.#takeFrame(frame),
       onCompressed: (chunk, arrivedAtMs) => this.#takeCompressed(chunk, arrivedAtMs),
@@ -204,7 +205,8 @@ export class CameraCapture {
   }
 
   #chooseContainer(end: CaptureRunEnd): boolean {
-    if (end.codec === '') return false
+    // A masked stream is coded here, as H.264 whatever the camera sends.
+    if (end.codec === '' || this.camera.masks.length > 0) return false
     const container = CONTAINER_BY_CODEC[end.codec] ?? 'none'
     const why = container === 'flv' ? '' : `live viewing is not possible: FLV cannot carry ${end.codec}`
     this.flv.setUnavailable(why)

@@ -1,6 +1,6 @@
 /**
  * The ffmpeg of one camera: one RTSP connection, two outputs. Analysis frames go to standard output, the compressed
- * stream goes untouched to a socket. What keeps a frame from waiting inside ffmpeg, each measured at 5 frames/s:
+ * stream goes untouched to a socket (with a privacy mask: coded anew). What keeps a frame from waiting inside ffmpeg, each measured at 5 frames/s:
  *   - `threads 1` on the decoder and on the *raw video encoder*, which otherwise holds each frame back until the next
  *     one comes (200 ms here);
  *   - `select` by time instead of the `fps` filter, which needs the next frame to decide on one;
@@ -9,8 +9,10 @@
  *     of guessing.
  */
 import type { Writable } from 'node:stream'
+import type { NormPoint } from '@patrolhub/protocol'
 import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg'
 import type { FrameFormat } from './frame.ts'
+import { maskFilter } from './privacy-mask.ts'
 
 /** How the compressed stream leaves ffmpeg; `none` for a codec that neither container takes. */
 export type Container = 'flv' | 'mpegts' | 'none'
@@ -31,7 +33,15 @@ export interface CaptureCommandOptions {
   skipsFirstGroup: boolean
   /** Unix socket that takes the compressed stream. */
   socketPath: string
+  /**
+   * Areas that nobody may see. With any, no packet of the camera is passed on: the pictures are decoded, covered, and
+   * coded anew as H.264, for whatever leaves this process. If that fails there is no stream at all.
+   */
+  masks: readonly (readonly NormPoint[])[]
 }
+
+/** Seconds between key frames of a stream that is coded here: a player or a clip begins with one. */
+const MASKED_GROUP_SECONDS = 2
 
 /**
  * Takes the first frame of each slot of 1/fps seconds: the mean rate is exact for any camera, and a frame never has
@@ -58,6 +68,23 @@ function pixelFormat(format: FrameFormat): 'bgr24' | 'rgb24' {
   return format.channels === 'BGR' ? 'bgr24' : 'rgb24'
 }
 
+/** Everything that comes out of ffmpeg comes out of the mask. */
+function maskedFilters(masks: CaptureCommandOptions['masks'], analysis: string): string[] {
+  return [
+    `[0:v:0]format=yuv420p,${maskFilter(masks)},split=2[seen][sent]`,
+    `[seen]${analysis}[frames]`,
+    '[sent]null[masked]',
+  ]
+}
+
+/** As little work as keeps the picture readable, and no picture held back. Times are those of the camera's pictures. */
+const MASKED_CODING: string[] = [
+  ...['-map', '[masked]', '-c:v', 'libx264', '-preset', 'superfast', '-tune', 'zerolatency', '-threads', '1'],
+  ...['-crf', '24', '-maxrate', '6M', '-bufsize', '6M', '-g', '250'],
+  ...['-force_key_frames', `expr:gte(t,n_forced*${MASKED_GROUP_SECONDS})`],
+  ...['-fps_mode', 'passthrough', '-enc_time_base', '-1'],
+]
+
 export function captureCommand(options: CaptureCommandOptions): FfmpegCommand {
   const command = ffmpeg({ stdoutLines: 40 })
     .input(options.url)
@@ -78,21 +105,20 @@ export function captureCommand(options: CaptureCommandOptions): FfmpegCommand {
       '-analyzeduration 10000000',
       '-threads 1',
     ])
+  const analysis = analysisFilters(options.format, options.analysisFps)
+  const isMasked = options.masks.length > 0
+  if (isMasked) command.complexFilter(maskedFilters(options.masks, analysis))
+  command
     .output(options.frames)
-    .outputOptions(['-map 0:v:0', '-fps_mode passthrough', '-threads 1', '-flush_packets 1'])
-    .outputOptions('-vf', analysisFilters(options.format, options.analysisFps))
+    .outputOptions(['-fps_mode passthrough', '-threads 1', '-flush_packets 1'])
+    .outputOptions(isMasked ? ['-map', '[frames]'] : ['-map', '0:v:0', '-vf', analysis])
     .outputOptions('-pix_fmt', pixelFormat(options.format))
     .format('rawvideo')
   if (options.container === 'none') return command
   command
     .output(`unix:${options.socketPath}`)
-    .outputOptions([
-      '-map 0:v:0',
-      '-map_metadata -1',
-      '-c copy',
-      '-avoid_negative_ts disabled',
-      '-flush_packets 1',
-    ])
+    .outputOptions(['-map_metadata -1', '-avoid_negative_ts disabled', '-flush_packets 1'])
+    .outputOptions(isMasked ? MASKED_CODING : ['-map', '0:v:0', '-c', 'copy'])
     .format(options.container)
   if (options.container === 'flv') return command.outputOptions(['-flvflags no_duration_filesize'])
   // The times of the pictures unchanged, and what a decoder needs in front of every key frame.

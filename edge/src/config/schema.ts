@@ -3,6 +3,7 @@ import {
   CameraDescription,
   CheckpointDescription,
   DeviceId,
+  NormPolygon,
   Quantity,
   RegionCode,
   Sensitivity,
@@ -41,6 +42,12 @@ export const CameraConfig = Type.Object(
       default: 5,
       description: 'frames that are analysed',
       unit: 'frames/s',
+    }),
+    masks: Type.Array(NormPolygon, {
+      maxItems: 16,
+      default: [],
+      description:
+        'areas [[x, y], …] that nobody may see: black in everything that is analysed, recorded or sent. The stream is then coded anew, which costs about as much again as decoding it',
     }),
     recording: Type.Object(
       {

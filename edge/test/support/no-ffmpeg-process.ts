@@ -14,6 +14,7 @@ const attempt = async (): Promise<string> => {
     transport: 'tcp',
     container: 'none',
     skipsFirstGroup: false,
+    masks: [],
     ioTimeoutMs: 3000,
     onFrame: () => undefined,
     onCompressed: () => undefined,
