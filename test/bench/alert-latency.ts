@@ -6,17 +6,14 @@
  *   npm run bench -- alert-latency [--seconds 10] [--screens 200] [--rates 10,100,1000]
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { hashToken, newToken } from '../../server/src/access/token.ts'
-import { openRelational } from '../../server/src/adapters/relational/open.ts'
-import { loadConfig } from '../../server/src/config.ts'
-import { createEdge, freshFolder, silent, startHubProcess, testEnv } from '../../server/test/support/hub.ts'
+import { createEdge, freshFolder, startHubProcess, testEnv } from '../../server/test/support/hub.ts'
 import { type Bar, report } from '../support/bench.ts'
 import type { LoadOrder, LoadReport } from '../support/ingest-load.ts'
+import { openSessions } from '../support/screen-sessions.ts'
 import type { ScreenOrder, ScreenReport } from '../support/screens.ts'
 
 const { values } = parseArgs({
@@ -47,42 +44,6 @@ async function ask<T>(process: ChildProcess, what: object | string): Promise<T> 
   const [answer] = (await answered) as [T | { failure: string }]
   if (typeof answer === 'object' && answer !== null && 'failure' in answer) throw new Error(answer.failure)
   return answer as T
-}
-
-async function openSessions(dataDir: string, count: number): Promise<string[]> {
-  const relational = await openRelational(loadConfig({ env: testEnv(dataDir) }), silent)
-  try {
-    const cookies: string[] = []
-    for (let index = 0; index < count; index++) {
-      const userId = randomUUID()
-      const token = newToken()
-      const user = {
-        user_id: userId,
-        username: `screen${index}`,
-        display_name: `Screen ${index}`,
-        password_hash: '',
-        must_change_password: 0,
-        role: 'operator',
-        scope: '410502',
-        is_disabled: 0,
-        created_at_ms: Date.now(),
-      } as const
-      await relational.write.insertInto('user_account').values(user).execute()
-      const session = {
-        token_hash: hashToken(token),
-        user_id: userId,
-        created_at_ms: Date.now(),
-        expires_at_ms: Date.now() + 3_600_000,
-        address: '127.0.0.1',
-        user_agent: 'bench',
-      }
-      await relational.write.insertInto('session').values(session).execute()
-      cookies.push(`patrolhub_session=${token}`)
-    }
-    return cookies
-  } finally {
-    await relational.close()
-  }
 }
 
 function percentiles(sorted: readonly number[]) {
@@ -182,6 +143,10 @@ try {
     }
   }
   report('alert-latency', { seconds, screens, rows }, bars)
+} catch (error) {
+  // What the hub had to say: warnings and worse, at pino's level 40 and above.
+  for (const line of hub.lines) if (/"level":[456]0/.test(line)) console.error(line)
+  throw error
 } finally {
   for (const child of [screenProcess, alertEdges, loadEdges]) if (child.connected) child.disconnect()
   await hub.stop('SIGTERM')

@@ -1,7 +1,8 @@
 /**
  * How fast one hub takes records: simulated edges publish prepared batches through real MQTT clients and keep as many
  * in flight as an edge does; a record counts when its cursor has come back. Hub and edges are processes of their own on
- * the same machine. In the same run the same messages go through a bare Mosquitto to a subscriber that only counts.
+ * the same machine. In the same run the same messages go through a bare Mosquitto to a subscriber that only counts, and
+ * alerts go to 200 connected screens, alone and beside measurements.
  *
  *   npm run bench -- ingest [--edges 20] [--seconds 10] [--kinds passage,reading,score]
  */
@@ -10,6 +11,7 @@ import { once } from 'node:events'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { connectAsync } from 'mqtt'
 import {
@@ -21,6 +23,8 @@ import {
 } from '../../server/test/support/hub.ts'
 import { type Bar, report, spreadOf } from '../support/bench.ts'
 import type { LoadOrder, LoadReport } from '../support/ingest-load.ts'
+import { openSessions } from '../support/screen-sessions.ts'
+import type { ScreenOrder, ScreenReport } from '../support/screens.ts'
 
 const { values } = parseArgs({
   options: {
@@ -36,7 +40,14 @@ const kinds = values.kinds.split(',') as LoadOrder['kinds']
 /** As in the edge's uplink. */
 const MEASUREMENT_BATCH = { records: 500, bytes: 128 * 1024, inFlight: 2 }
 const REGION = '410502003'
+const ALERT_BATCH = { records: 100, bytes: 512 * 1024, inFlight: 4 }
 const GOAL_RECORDS_PER_SECOND = 100_000
+const GOAL_ALERTS_PER_SECOND = 1000
+const SCREENS = 200
+/** Those that look at every event; the others take all in and count it. */
+const WATCHING = 4
+const SOCKETS_A_USER = 30
+const SETTLE_MS = 1500
 const WARM_UP_SECONDS = 3
 const CLOCK_TICKS_PER_SECOND = 100
 
@@ -125,6 +136,56 @@ async function throughHub(hub: HubProcess, edges: LoadOrder['edges']) {
   }
 }
 
+/** Alerts at the rate to be reached, to connected screens, with or without as many measurements as there is room for. */
+async function alertsToScreens(
+  hub: HubProcess,
+  edges: LoadOrder['edges'],
+  screenProcess: ChildProcess,
+  withLoad: boolean,
+) {
+  const [alerting, loading] = [startLoad(), startLoad()]
+  try {
+    const half = edges.slice(0, edges.length / 2)
+    const load = withLoad
+      ? order(loading, measurements(hub.mqttPort, edges.slice(edges.length / 2), seconds + 1))
+      : undefined
+    const sent = await order(alerting, {
+      ...measurements(hub.mqttPort, half, seconds),
+      stream: 'alerts',
+      batch: ALERT_BATCH,
+      alertsPerSecond: GOAL_ALERTS_PER_SECOND,
+    })
+    const loaded = await load
+    await delay(SETTLE_MS)
+    const answered = once(screenProcess, 'message')
+    screenProcess.send('report')
+    const [seen] = (await answered) as [ScreenReport]
+    const committed = new Set(sent.alertIds)
+    // Of a burst a screen is told how many alerts the packet leaves out.
+    const told = seen.alertIds.map(
+      (ids, index) => new Set(ids.filter((id) => committed.has(id))).size + seen.omittedAlerts[index]!,
+    )
+    const acceptedPerSecond = Math.round(sent.records / sent.seconds)
+    const measurementsPerSecond = loaded ? Math.round(loaded.records / loaded.seconds) : 0
+    say(
+      `alerts, ${SCREENS} screens, ${measurementsPerSecond} measurements/s beside: ${acceptedPerSecond} of ` +
+        `${GOAL_ALERTS_PER_SECOND}/s accepted, due to commit ${described(sent.latenciesMs)}; ` +
+        `least told ${Math.min(...told)} of ${committed.size}, packets a screen ${seen.packets.fewest} to ${seen.packets.most}`,
+    )
+    return {
+      acceptedPerSecond,
+      measurementsPerSecond,
+      commitMs: spreadOf(sent.latenciesMs),
+      committed: committed.size,
+      leastTold: Math.min(...told),
+      packetsAScreen: seen.packets,
+    }
+  } finally {
+    alerting.disconnect()
+    loading.disconnect()
+  }
+}
+
 /** The same messages, published at QoS 1 to Mosquitto, to a subscriber that counts bytes: what MQTT alone costs here. */
 async function throughMosquitto(edges: LoadOrder['edges']) {
   const folder = await freshFolder()
@@ -147,6 +208,8 @@ async function throughMosquitto(edges: LoadOrder['edges']) {
     messages = 0
     const result = await order(generator, measurements(port, bare, seconds))
     const recordsPerSecond = Math.round(result.records / result.seconds)
+    // The last ones may still be on their way.
+    for (let waits = 0; messages < result.batches && waits < 50; waits++) await delay(100)
     say(`bare Mosquitto: ${recordsPerSecond} records/s, ${messages} of ${result.batches} batches counted`)
     await subscriber.endAsync(true)
     return { recordsPerSecond, batches: result.batches, batchesCounted: messages }
@@ -164,7 +227,7 @@ async function connectWhenUp(port: number) {
       return await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, clientId: 'counter' })
     } catch (error) {
       if (attempt === 50) throw error
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await delay(100)
     }
   }
 }
@@ -175,28 +238,54 @@ for (let index = 0; index < edgeCount; index++) {
   const edgeId = `edge-${index}`
   edges.push({ edgeId, token: await createEdge(dataDir, edgeId, REGION), region: REGION })
 }
+const cookies = await openSessions(dataDir, Math.ceil(SCREENS / SOCKETS_A_USER))
 const hub = await startHubProcess(testEnv(dataDir))
+const screenProcess = fork(new URL('../support/screens.ts', import.meta.url))
 try {
-  const figures = {
-    edges: edgeCount,
-    seconds,
-    kinds,
-    hub: await throughHub(hub, edges),
-    mosquitto: await throughMosquitto(edges),
-  }
-  const ratio = figures.hub.recordsPerSecond / figures.mosquitto.recordsPerSecond
-  say(`ratio to the bare broker: ${ratio.toFixed(2)}`)
-  const bars: Bar[] = [
+  const inHub = await throughHub(hub, edges)
+  const mosquitto = await throughMosquitto(edges)
+  const ratioToMosquitto = inHub.recordsPerSecond / mosquitto.recordsPerSecond
+  say(`ratio to the bare broker: ${ratioToMosquitto.toFixed(2)}`)
+  const url = `http://127.0.0.1:${hub.httpPort}`
+  const connected = once(screenProcess, 'message')
+  screenProcess.send({ url, cookies, watching: WATCHING, counting: SCREENS - WATCHING } satisfies ScreenOrder)
+  const [answer] = (await connected) as [{ failure?: string }]
+  if (answer.failure !== undefined) throw new Error(answer.failure)
+  const alertsAlone = await alertsToScreens(hub, edges, screenProcess, false)
+  const alertsBesideLoad = await alertsToScreens(hub, edges, screenProcess, true)
+  const bar = (name: string, value: number, unit: string, goal: number): Bar => ({
+    name,
+    value,
+    unit,
+    bar: goal,
+    ok: value >= goal,
+  })
+  report(
+    'ingest',
     {
-      name: 'measurement records taken',
-      value: figures.hub.recordsPerSecond,
-      unit: 'records/s',
-      bar: GOAL_RECORDS_PER_SECOND,
-      ok: figures.hub.recordsPerSecond >= GOAL_RECORDS_PER_SECOND,
+      edges: edgeCount,
+      seconds,
+      kinds,
+      hub: inHub,
+      mosquitto,
+      ratioToMosquitto,
+      alertsAlone,
+      alertsBesideLoad,
     },
-  ]
-  report('ingest', { ...figures, ratioToMosquitto: ratio }, bars)
+    [
+      bar('measurement records taken', inHub.recordsPerSecond, 'records/s', GOAL_RECORDS_PER_SECOND),
+      // What is due in the last moment is committed a little later: 99 of 100 is the rate.
+      bar(
+        'alerts taken, 200 screens',
+        alertsAlone.acceptedPerSecond,
+        'alerts/s',
+        GOAL_ALERTS_PER_SECOND * 0.99,
+      ),
+      bar('share of the alerts told to every screen', alertsAlone.leastTold / alertsAlone.committed, '', 1),
+    ],
+  )
 } finally {
+  if (screenProcess.connected) screenProcess.disconnect()
   await hub.stop('SIGTERM')
   await rm(dataDir, { recursive: true, force: true })
 }
