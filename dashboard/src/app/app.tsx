@@ -15,7 +15,8 @@ function makeQueryClient(): QueryClient {
   const noticeEnd = (error: Error) => {
     if (!(error instanceof ApiError)) return
     if (error.status === 401) client.setQueryData(keys.session, null)
-    if (error.code === 'HUB_MUST_CHANGE_PASSWORD') void client.invalidateQueries({ queryKey: keys.session })
+    if (error.code === 'HUB_MUST_CHANGE_PASSWORD' || error.code === 'HUB_MUST_ENROL')
+      void client.invalidateQueries({ queryKey: keys.session })
   }
   const client: QueryClient = new QueryClient({
     queryCache: new QueryCache({ onError: noticeEnd }),

@@ -16,6 +16,11 @@ export function makeRouter() {
         { path: '/sign-in', Component: SignInPage },
         { path: '/password', Component: PasswordPage },
         {
+          path: '/second-factor',
+          HydrateFallback: LoadingNote,
+          lazy: async () => ({ Component: (await import('./pages/enrol-page.tsx')).EnrolPage }),
+        },
+        {
           Component: SignedIn,
           HydrateFallback: LoadingNote,
           children: [
@@ -61,10 +66,18 @@ export function makeRouter() {
                   lazy: async () => ({ Component: (await import('./pages/admin-page.tsx')).AdminPage }),
                 },
                 {
+                  path: '/access',
+                  lazy: async () => ({ Component: (await import('./pages/access-page.tsx')).AccessPage }),
+                },
+                {
                   path: '/audit',
                   lazy: async () => ({ Component: (await import('./pages/audit-page.tsx')).AuditPage }),
                 },
               ],
+            },
+            {
+              path: '/account',
+              lazy: async () => ({ Component: (await import('./pages/account-page.tsx')).AccountPage }),
             },
             {
               path: '/patrol',

@@ -10,7 +10,8 @@ export function SignedIn() {
   const { data: session, error, isPending, refetch } = useQuery(sessionQuery)
   const live = useLive()
   const location = useLocation()
-  const userId = session && !session.mustChangePassword ? session.userId : undefined
+  const userId =
+    session && !session.mustChangePassword && !session.mustEnrolSecondFactor ? session.userId : undefined
 
   useEffect(() => {
     if (userId === undefined) return
@@ -22,5 +23,6 @@ export function SignedIn() {
   if (error) return <ErrorNote error={error} onRetry={() => void refetch()} />
   if (!session) return <Navigate to="/sign-in" replace state={{ from: location.pathname }} />
   if (session.mustChangePassword) return <Navigate to="/password" replace />
+  if (session.mustEnrolSecondFactor) return <Navigate to="/second-factor" replace />
   return <Outlet />
 }

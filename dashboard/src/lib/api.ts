@@ -41,7 +41,7 @@ interface RequestOptions {
   signal?: AbortSignal
 }
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** `/api/alerts` and `{ limit: 5, before: undefined }` give `/api/alerts?limit=5`. */
 export function withQuery(path: string, query: Query = {}): string {

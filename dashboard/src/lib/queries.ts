@@ -9,11 +9,15 @@ import type {
   GrantList,
   IncidentDetail,
   IncidentPage,
+  OpenSession,
   Overview,
   PassageList,
   Region,
+  RoleList,
   Series,
+  ServiceToken,
   Session,
+  SignInWays,
   Team,
   User,
 } from '@patrolhub/protocol'
@@ -35,6 +39,10 @@ export const keys = {
   dispatches: ['dispatches'],
   teams: ['teams'],
   users: ['users'],
+  roles: ['roles'],
+  serviceTokens: ['service-tokens'],
+  ownSessions: ['own-sessions'],
+  signInWays: ['sign-in-ways'],
   regions: ['regions'],
   audit: ['audit'],
   series: (deviceId: string, series: string) => ['series', deviceId, series],
@@ -131,6 +139,28 @@ export const teamsQuery = queryOptions({
 export const usersQuery = queryOptions({
   queryKey: keys.users,
   queryFn: ({ signal }) => api.get<User[]>('/api/users', { signal }),
+})
+
+export const rolesQuery = queryOptions({
+  queryKey: keys.roles,
+  queryFn: ({ signal }) => api.get<RoleList>('/api/roles', { signal }),
+})
+
+export const serviceTokensQuery = queryOptions({
+  queryKey: keys.serviceTokens,
+  queryFn: ({ signal }) => api.get<ServiceToken[]>('/api/service-tokens', { signal }),
+})
+
+export const ownSessionsQuery = queryOptions({
+  queryKey: keys.ownSessions,
+  queryFn: ({ signal }) => api.get<OpenSession[]>('/api/session/list', { signal }),
+})
+
+export const signInWaysQuery = queryOptions({
+  queryKey: keys.signInWays,
+  queryFn: ({ signal }) => api.get<SignInWays>('/api/session/ways', { signal }),
+  staleTime: Number.POSITIVE_INFINITY,
+  retry: false,
 })
 
 export interface SeriesSpan {

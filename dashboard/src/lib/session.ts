@@ -17,7 +17,8 @@ export function useMay(): (permission: string) => boolean {
 
 /** Where somebody starts after signing in. */
 export function homeOf(session: Session): string {
-  if (session.role === 'patroller') return '/patrol'
-  if (session.role === 'auditor') return '/audit'
-  return '/'
+  const may = (permission: string) => session.permissions.includes(permission)
+  if (may('dispatch.step') && !may('incident.read')) return '/patrol'
+  if (may('incident.read') || may('device.read') || !may('audit.read')) return '/'
+  return '/audit'
 }

@@ -23,6 +23,7 @@ const PLACES: readonly Place[] = [
   { to: '/approvals', icon: 'approve', key: 'nav.approvals', needs: 'grant.approve' },
   { to: '/admin', icon: 'admin', key: 'nav.admin', needs: 'user.read' },
   { to: '/admin', icon: 'admin', key: 'nav.edges', needs: 'edge.write' },
+  { to: '/access', icon: 'approve', key: 'nav.access', needs: 'access.explain' },
   { to: '/audit', icon: 'audit', key: 'nav.audit', needs: 'audit.read' },
 ]
 

@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
 import { overviewQuery } from '../../lib/queries.ts'
 import { useRegionName } from '../../lib/region-name.ts'
+import { useRoleName } from '../../lib/role-name.ts'
 import { homeOf, useMay, useSession } from '../../lib/session.ts'
 import { calendarDay, clockTime } from '../../lib/time.ts'
 import { useNowMs } from '../../lib/use-now.ts'
@@ -64,6 +65,7 @@ export function Header() {
   const session = useSession()
   const may = useMay()
   const regionName = useRegionName()
+  const roleName = useRoleName()
   return (
     <header className={styles.header}>
       <Link to={homeOf(session)} className={styles.brand}>
@@ -77,9 +79,10 @@ export function Header() {
         <div className={styles.who}>
           <strong>{session.displayName}</strong>
           <span>
-            {t(`role.${session.role}`)} · {regionName(session.scope)}
+            {roleName(session.role, session.roleName)} · {regionName(session.scope)}
           </span>
         </div>
+        <Link to="/account">{t('nav.account')}</Link>
         <LanguageSwitch />
         <SignOutButton />
       </div>

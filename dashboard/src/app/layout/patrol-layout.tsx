@@ -1,5 +1,5 @@
 import { useTranslation } from 'react-i18next'
-import { Outlet } from 'react-router'
+import { Link, Outlet } from 'react-router'
 import { ArrivalNotice } from '../../features/patrol/arrival-notice.tsx'
 import { OutboxProvider } from '../../features/patrol/outbox-context.tsx'
 import { useSession } from '../../lib/session.ts'
@@ -19,6 +19,7 @@ export function PatrolLayout() {
           <strong>{session.displayName}</strong>
           <LiveMark />
         </div>
+        <Link to="/account">{t('nav.account')}</Link>
         <LanguageSwitch />
         <SignOutButton />
       </header>

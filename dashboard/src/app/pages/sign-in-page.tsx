@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { Navigate, useLocation } from 'react-router'
 import { SignInForm } from '../../features/session/sign-in-form.tsx'
+import { ApiError } from '../../lib/api.ts'
 import { sessionQuery } from '../../lib/queries.ts'
 import { homeOf } from '../../lib/session.ts'
 import { useLive } from '../../lib/use-live.ts'
@@ -13,10 +14,13 @@ export function SignInPage() {
   const { t } = useTranslation()
   const { data: session, error, refetch } = useQuery(sessionQuery)
   const live = useLive()
-  const from: unknown = useLocation().state?.from
+  const { state, search } = useLocation()
+  const from: unknown = state?.from
+  const refusal = new URLSearchParams(search).get('error')
   if (session?.mustChangePassword) return <Navigate to="/password" replace />
   if (session) {
-    const wanted = typeof from === 'string' && from !== '/' && session.role !== 'patroller' ? from : undefined
+    const wanted =
+      typeof from === 'string' && from !== '/' && homeOf(session) !== '/patrol' ? from : undefined
     return <Navigate to={wanted ?? homeOf(session)} replace />
   }
   return (
@@ -35,6 +39,7 @@ export function SignInPage() {
           </p>
         ) : null}
         <ErrorNote error={error} onRetry={() => void refetch()} />
+        {refusal ? <ErrorNote error={new ApiError(0, { code: refusal, message: refusal })} /> : null}
         <SignInForm />
         <div className={styles.foot}>
           <LanguageSwitch />

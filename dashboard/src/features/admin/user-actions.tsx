@@ -9,21 +9,26 @@ import { Button } from '../../ui/button.tsx'
 import { Dialog, DialogActions } from '../../ui/dialog.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
 import styles from './admin.module.css'
+import { EditUserDialog } from './edit-user-dialog.tsx'
 import type { Secret } from './secret-dialog.tsx'
 
-type Change = 'reset' | 'disable'
+type Change = 'reset' | 'disable' | 'unlock' | 'endSessions' | 'removeFactor'
 
-/** A new one-time password (which also enables the account again), or the end of an account. Both are asked twice. */
+/** Changing an account, and what is asked twice: new password, unlocking, ending sessions, disabling. */
 export function UserActions({ user, onSecret }: { user: User; onSecret: (secret: Secret) => void }) {
   const { t } = useTranslation()
   const { userId } = useSession()
   const queries = useQueryClient()
   const [asking, setAsking] = useState<Change>()
+  const [isEditing, setEditing] = useState(false)
   const path = `/api/users/${encodeURIComponent(user.userId)}`
   const change = useMutation({
     mutationFn: async (what: Change) => {
       if (what === 'reset') return api.post<CreatedUser>(`${path}/password`)
-      await api.delete<void>(path)
+      if (what === 'unlock') await api.post<void>(`${path}/unlock`)
+      else if (what === 'endSessions') await api.delete<void>(`${path}/sessions`)
+      else if (what === 'removeFactor') await api.delete<void>(`${path}/second-factor`)
+      else await api.delete<void>(path)
       return undefined
     },
     onSuccess: (created) => {
@@ -41,8 +46,27 @@ export function UserActions({ user, onSecret }: { user: User; onSecret: (secret:
   const owner = `${user.displayName} (${user.username})`
   // Who disables or resets their own account locks themselves out.
   if (user.userId === userId) return null
+  const offered: readonly Change[] = [
+    ...(user.lockedUntilMs ? (['unlock'] as const) : []),
+    ...(user.isDisabled ? [] : (['endSessions'] as const)),
+    ...(user.hasSecondFactor ? (['removeFactor'] as const) : []),
+  ]
   return (
     <div className={styles.rowButtons}>
+      <Button look="plain" aria-label={`${t('admin.edit')}: ${owner}`} onClick={() => setEditing(true)}>
+        {t('admin.edit')}
+      </Button>
+      {offered.map((what) => (
+        <Button
+          key={what}
+          look="plain"
+          aria-label={`${t(`admin.${what}`)}: ${owner}`}
+          onClick={() => setAsking(what)}
+        >
+          {t(`admin.${what}`)}
+        </Button>
+      ))}
+      {isEditing ? <EditUserDialog user={user} onClose={() => setEditing(false)} /> : null}
       <Button look="plain" aria-label={`${t('admin.reset')}: ${owner}`} onClick={() => setAsking('reset')}>
         {t('admin.reset')}
       </Button>

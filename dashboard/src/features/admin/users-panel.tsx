@@ -1,10 +1,11 @@
-import type { CreatedUser, NewUser, Role, User } from '@patrolhub/protocol'
+import { BUILT_IN_ROLES, type CreatedUser, type NewUser, type User } from '@patrolhub/protocol'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { api } from '../../lib/api.ts'
-import { keys, teamsQuery, usersQuery } from '../../lib/queries.ts'
+import { keys, rolesQuery, teamsQuery, usersQuery } from '../../lib/queries.ts'
 import { useRegionName } from '../../lib/region-name.ts'
+import { useRoleName } from '../../lib/role-name.ts'
 import { useMay, useSession } from '../../lib/session.ts'
 import { Button } from '../../ui/button.tsx'
 import { DataTable } from '../../ui/data-table.tsx'
@@ -18,21 +19,15 @@ import { RegionField } from './region-field.tsx'
 import { type Secret, SecretDialog } from './secret-dialog.tsx'
 import { UserActions } from './user-actions.tsx'
 
-const ROLES = Object.keys({
-  operator: true,
-  supervisor: true,
-  patroller: true,
-  engineer: true,
-  auditor: true,
-  administrator: true,
-} satisfies Record<Role, true>) as Role[]
-
 function NewUserDialog({ onClose, onCreated }: { onClose: () => void; onCreated: (secret: Secret) => void }) {
   const { t } = useTranslation()
   const { scope } = useSession()
   const queries = useQueryClient()
   const { data: teams = [] } = useQuery(teamsQuery)
-  const [role, setRole] = useState<Role>('operator')
+  const roleName = useRoleName()
+  const { data: known } = useQuery(rolesQuery)
+  const roles = known?.roles ?? BUILT_IN_ROLES.map((one) => ({ role: one, name: one }))
+  const [role, setRole] = useState('operator')
   const create = useMutation({
     mutationFn: (body: NewUser) => api.post<CreatedUser>('/api/users', body),
     onSuccess: ({ user, oneTimePassword }) => {
@@ -84,9 +79,9 @@ function NewUserDialog({ onClose, onCreated }: { onClose: () => void; onCreated:
         label={t('admin.role')}
         name="role"
         value={role}
-        onChange={(event) => setRole(event.currentTarget.value as Role)}
-        hint={t(`roleHelp.${role}`)}
-        choices={ROLES.map((value) => ({ value, label: t(`role.${value}`) }))}
+        onChange={(event) => setRole(event.currentTarget.value)}
+        hint={t(`roleHelp.${role}`, { defaultValue: '' })}
+        choices={roles.map(({ role: value, name }) => ({ value, label: roleName(value, name) }))}
       />
       <RegionField label={t('admin.scope')} name="scope" initial={scope} />
       {role === 'patroller' && teams.length > 0 ? (
@@ -107,6 +102,7 @@ export function UsersPanel() {
   const { t } = useTranslation()
   const may = useMay()
   const regionName = useRegionName()
+  const roleName = useRoleName()
   const { data, error, isPending, refetch } = useQuery(usersQuery)
   const { data: teams = [] } = useQuery(teamsQuery)
   const [isOpen, setOpen] = useState(false)
@@ -127,14 +123,26 @@ export function UsersPanel() {
           columns={[
             { title: t('admin.displayName'), cell: (user) => user.displayName },
             { title: t('admin.username'), cell: (user) => user.username },
-            { title: t('admin.role'), cell: (user) => t(`role.${user.role}`) },
+            { title: t('admin.role'), cell: (user) => roleName(user.role, user.roleName) },
             { title: t('admin.scope'), cell: (user) => regionName(user.scope) },
             { title: t('admin.teams'), cell: (user) => user.teamIds.map(teamName).join(', ') || '–' },
             {
+              title: t('admin.duty'),
+              cell: (user) => (user.isOnDuty ? t('admin.onDuty') : t('admin.offDuty')),
+            },
+            {
+              title: t('account.secondFactor'),
+              cell: (user) => (user.hasSecondFactor ? t('access.yes') : t('access.no')),
+            },
+            {
               title: t('admin.account'),
               cell: (user) => (
-                <StateMark tone={user.isDisabled ? 'bad' : 'dim'}>
-                  {user.isDisabled ? t('admin.disabled') : t('admin.enabled')}
+                <StateMark tone={user.isDisabled || user.lockedUntilMs ? 'bad' : 'dim'}>
+                  {user.isDisabled
+                    ? t('admin.disabled')
+                    : user.lockedUntilMs
+                      ? t('admin.locked')
+                      : t('admin.enabled')}
                 </StateMark>
               ),
             },
