@@ -24,10 +24,11 @@ export function createMetrics() {
     recordsSetAside: counter('ingest_set_aside_total', 'Records set aside, by why.', ['stream', 'reason']),
     recordsRepeated: counter('ingest_repeated_total', 'Records dropped because they were known.', ['stream']),
     recordsLost: counter('ingest_lost_total', 'Records that edges declared as lost.', ['stream']),
-    batchesRefused: counter('ingest_batches_refused_total', 'Batches answered with gap or epoch, or beyond the share of an edge.', [
-      'stream',
-      'reason',
-    ]),
+    batchesRefused: counter(
+      'ingest_batches_refused_total',
+      'Batches answered with gap or epoch, or beyond the share of an edge.',
+      ['stream', 'reason'],
+    ),
     batchesGivenUp: counter(
       'ingest_batches_given_up_total',
       'Batches that could not be stored for a fault of the hub; the edge sends them again.',

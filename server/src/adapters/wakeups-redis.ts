@@ -2,8 +2,9 @@
  * Wakes the other hubs by Redis' publish and subscribe. A word that is lost while Redis is away costs half a second, the
  * tail's own look at the store: nothing that matters is in Redis.
  */
-import type { Logger } from 'pino'
+
 import { createClient } from '@redis/client'
+import type { Logger } from 'pino'
 import type { Wakeups } from '../ports/wakeups.ts'
 
 const CHANNEL = 'patrolhub:changes'

@@ -1,8 +1,8 @@
 /** Sending a team, and what the team reports back. Everything happens in one transaction with the incident's move. */
 import { randomUUID } from 'node:crypto'
 import type { DispatchState, NewDispatch, NewStep } from '@patrolhub/protocol'
-import type { Principal } from '../access/principal.ts'
 import { may } from '../access/decide.ts'
+import type { Principal } from '../access/principal.ts'
 import type { ChangeLog } from '../changes/changes.ts'
 import { HubError } from '../errors.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'

@@ -25,24 +25,20 @@ export function packetsFor(
       else byRoom.set(room, [index])
     }
   })
+  // Sockets in the same of these rooms hear the same: worked out once for all of them.
   const packets = new Map<string, Packet>()
   for (const { id, rooms } of sockets) {
-    const heard = new Set<number>()
-    for (const room of rooms) for (const index of byRoom.get(room) ?? []) heard.add(index)
-    if (heard.size === 0) continue
-    const indexes = [...heard].sort((a, b) => a - b)
-    const key = indexes.join()
+    const concerned = [...rooms].filter((room) => byRoom.has(room))
+    if (concerned.length === 0) continue
+    const key = concerned.join('\n')
     const packet = packets.get(key)
-    if (packet) packet.socketIds.push(id)
-    else {
-      packets.set(key, {
-        socketIds: [id],
-        changes: changesOf(
-          indexes.map((index) => messages[index]!.event),
-          revision,
-        ),
-      })
+    if (packet) {
+      packet.socketIds.push(id)
+      continue
     }
+    const heard = new Set(concerned.flatMap((room) => byRoom.get(room)!))
+    const events = [...heard].sort((a, b) => a - b).map((index) => messages[index]!.event)
+    packets.set(key, { socketIds: [id], changes: changesOf(events, revision) })
   }
   return [...packets.values()]
 }
