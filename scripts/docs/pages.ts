@@ -105,11 +105,12 @@ export function permissionsPage(): string {
 
 # Permissions
 
-What each role begins with: administrators can change the roles and compose others (\`npm run hub -- access explain\`
-and the page *Access* say what holds for somebody now; see [the design](../design/access.md)). Always inside the scope of whoever has it: a permission reaches the devices, incidents, teams and
-people whose division code begins with that of the user, and no others. Only a patroller's dispatches follow their teams
-instead. What is not ticked is not allowed. Each route of the [HTTP interface](api.md) names the permission that it asks
-for; which events a screen is told of follows from the same table.
+What each role begins with, always inside the scope of whoever has it: a permission reaches the devices, incidents, teams
+and people whose division code begins with that of the user, and no others. Only a patroller's dispatches follow their
+teams instead. What is not ticked is not allowed. Administrators can change these roles and compose others; the page
+*Access* and \`npm run hub -- access explain\` say what holds for somebody now. The last column names what else the
+decision looks at, see [the design](../design/access.md). Each route of the [HTTP interface](api.md) names the permission
+that it asks for; which events a screen is told of follows from the same table.
 
 | permission | may | ${roles.join(' | ')} | besides |
 |---|---|${roles.map(() => ':-:|').join('')}---|
