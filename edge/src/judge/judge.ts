@@ -131,6 +131,8 @@ export class Judge {
         (object) =>
           fitsRule(object, config) &&
           !told.has(object.id) &&
+          // What is hidden just now may have been fetched meanwhile.
+          object.lastSeenMs === atMs &&
           atMs - object.sinceMs >= config.minSeconds * 1000,
       )
       if (due.length === 0 || !this.#mayAlert(rule, atMs)) return []

@@ -78,8 +78,10 @@ export class PictureWatch {
     const half = shrink(luma ?? lumaOf(frame), 2)
     const { deviation } = spreadOf(half)
     const view: View = { edges: edgesOf(half), shapes: shrink(half, 4), sharpness: sharpnessOf(frame) }
-    const frozen = this.#frozen(half)
     const lens = deviation < FLAT_DEVIATION ? flat(deviation) : this.#compare(view)
+    // Of a lens that sees nothing, nothing new can come.
+    const still = this.#frozen(half)
+    const frozen = lens ? undefined : still
     const seen = [frozen, lens].filter((each) => each !== undefined)
     // While nothing can be seen, or nothing new comes, there is nothing to learn.
     if (!lens && !frozen) this.#learn(view, atMs)

@@ -16,8 +16,10 @@ import type { Luma } from './luma.ts'
 /** How fast the backgrounds follow, ms: the time in which they take in 63 % of a change. */
 const FAST_MS = 2500
 const SLOW_MS = 600_000
-/** Before that the slow background knows too little. */
+/** A cell is judged when it has been seen for this long: somebody who stood there at first is no part of the place. */
 const LEARN_MS = 5000
+/** Up to this time a cell simply takes what it sees. */
+const TAKE_MS = 1000
 /** A difference of this many grey values is seen. */
 const MIN_CHANGE = 18
 /** The picture has settled where it is this near the fast background. */
@@ -60,7 +62,8 @@ export class StaticObjects {
   #slow: Float32Array | undefined
   #fast = new Float32Array(0)
   #size = { width: 0, height: 0 }
-  #startedMs = 0
+  /** How long each cell has been seen with nothing tracked before it. */
+  #seenMs = new Float32Array(0)
   #lastMs = 0
   #objects: StaticObject[] = []
   #nextId = 1
@@ -84,9 +87,7 @@ export class StaticObjects {
     const elapsedMs = Math.min(5000, atMs - this.#lastMs)
     this.#lastMs = atMs
     const hidden = this.#hiddenBy(tracked)
-    const isLearning = atMs - this.#startedMs < LEARN_MS
-    const changed = this.#update(luma, hidden, elapsedMs, isLearning)
-    if (isLearning) return []
+    const changed = this.#update(luma, hidden, elapsedMs)
     if (changed.count > ALL_CHANGED * luma.data.length) {
       this.#begin(luma, atMs)
       return []
@@ -101,7 +102,7 @@ export class StaticObjects {
     this.#slow = luma.data.slice()
     this.#fast = luma.data.slice()
     this.#size = { width: luma.width, height: luma.height }
-    this.#startedMs = atMs
+    this.#seenMs = new Float32Array(luma.data.length)
     this.#lastMs = atMs
     this.#objects = []
   }
@@ -124,25 +125,27 @@ export class StaticObjects {
   }
 
   /** Lets both backgrounds follow the picture and marks the cells where something stands still that is new. */
-  #update(
-    luma: Luma,
-    hidden: Uint8Array,
-    elapsedMs: number,
-    isLearning: boolean,
-  ): { mask: Uint8Array; count: number } {
+  #update(luma: Luma, hidden: Uint8Array, elapsedMs: number): { mask: Uint8Array; count: number } {
     const slow = this.#slow!
     const fast = this.#fast
+    const seenMs = this.#seenMs
     const fastPart = 1 - Math.exp(-elapsedMs / FAST_MS)
-    const slowPart = isLearning ? fastPart : 1 - Math.exp(-elapsedMs / SLOW_MS)
+    const slowPart = 1 - Math.exp(-elapsedMs / SLOW_MS)
     const mask = new Uint8Array(slow.length)
     let count = 0
     for (let index = 0; index < slow.length; index += 1) {
       if (hidden[index]) continue
       const value = luma.data[index]!
+      if (seenMs[index]! < LEARN_MS) {
+        const part = seenMs[index]! < TAKE_MS ? 1 : fastPart
+        seenMs[index]! += elapsedMs
+        fast[index]! += (value - fast[index]!) * part
+        slow[index] = fast[index]!
+        continue
+      }
       const near = value - fast[index]!
       fast[index]! += near * fastPart
-      const difference = fast[index]! - slow[index]!
-      const isNew = Math.abs(difference) > MIN_CHANGE
+      const isNew = Math.abs(fast[index]! - slow[index]!) > MIN_CHANGE
       // What is new is told of before it is learned; all else, as dusk, is followed.
       if (!isNew) slow[index]! += (value - slow[index]!) * slowPart
       else if (Math.abs(near) < SETTLED) {
