@@ -261,6 +261,8 @@ export async function startPeople(env: Record<string, string> = {}) {
     who: Person,
     options: { headers?: Record<string, string>; reconnection?: boolean; since?: number } = {},
   ) {
+    // What happened before is not told to whoever comes now.
+    await told()
     const socket = io(url, {
       transports: ['websocket'],
       reconnection: options.reconnection ?? false,
