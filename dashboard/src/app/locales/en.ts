@@ -256,6 +256,8 @@ export const en = {
   },
   deadline: {
     acknowledge: 'Acknowledge within {{time}}',
+    acknowledgeLate: 'Acknowledged late',
+    arriveLate: 'Arrived late',
     acknowledgeMissed: 'Not acknowledged, {{time}} late',
     arrive: 'Arrive within {{time}}',
     arriveMissed: 'Not arrived, {{time}} late',

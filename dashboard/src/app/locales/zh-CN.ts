@@ -255,6 +255,8 @@ export const zhCN: typeof en = {
   },
   deadline: {
     acknowledge: '接单剩余 {{time}}',
+    acknowledgeLate: '接单超时',
+    arriveLate: '到场超时',
     acknowledgeMissed: '未接单，已超时 {{time}}',
     arrive: '到场剩余 {{time}}',
     arriveMissed: '未到场，已超时 {{time}}',
