@@ -50,7 +50,10 @@ async function userWithPassword(username: string) {
 
 describe('the first start', () => {
   it('makes one administrator over the root scope; the one-time password allows nothing but replacing it', async () => {
-    const password = await hub.access.ensureAdministrator()
+    // Two hubs that start on one empty database at once.
+    const starts = await Promise.all([hub.access.ensureAdministrator(), hub.access.ensureAdministrator()])
+    const [password, ...more] = starts.filter((made) => made !== undefined)
+    expect(more).toEqual([])
     expect(password).toMatch(/^\w{5}-\w{5}-\w{5}-\w{5}$/)
     expect(await hub.access.ensureAdministrator(), 'a second start makes none').toBeUndefined()
 

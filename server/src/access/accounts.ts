@@ -47,13 +47,19 @@ export class Accounts {
     const { relational, rootScope } = this.#deps
     const existing = await relational.read.selectFrom('user_account').select('user_id').limit(1).execute()
     if (existing.length > 0) return undefined
-    const { oneTimePassword } = await this.create(undefined, {
-      username: 'admin',
-      displayName: 'Administrator',
-      role: 'administrator',
-      scope: rootScope,
-    })
-    return oneTimePassword
+    try {
+      const { oneTimePassword } = await this.create(undefined, {
+        username: 'admin',
+        displayName: 'Administrator',
+        role: 'administrator',
+        scope: rootScope,
+      })
+      return oneTimePassword
+    } catch (error) {
+      // Another hub on the same database, started at the same moment, was faster.
+      if (error instanceof HubError && error.code === 'HUB_CONFLICT') return undefined
+      throw error
+    }
   }
 
   /** See `Access.createUser`. */
