@@ -16,7 +16,7 @@ import type { Frame } from '../src/capture/frame.ts'
 import { Announcer } from '../src/evidence/announcer.ts'
 import { EvidenceFolder } from '../src/evidence/evidence-folder.ts'
 import { EvidenceStore, type EvidenceStoreOptions } from '../src/evidence/evidence-store.ts'
-import { decodePicture } from '../src/evidence/snapshot.ts'
+import { decodePicture, markPicture } from '../src/evidence/snapshot.ts'
 import { cameraConfig, FORMAT, readableLog } from './support/camera.ts'
 import { makeCodedClip } from './support/coded-clip.ts'
 import { type GstCameraOptions, startGstCamera } from './support/gst-rtsp.ts'
@@ -370,5 +370,98 @@ describe('EvidenceStore', () => {
     await waitFor('a stored snapshot', () => full.store.stats().taken === 1)
     expect(full.store.requestSnapshot(requestFor(clip, 1))).toBe(false)
     expect(full.store.stats().diskFull).toBe(1)
+  })
+})
+
+describe('a marked snapshot', () => {
+  it('shows the boxes of the alert and nothing else that is new', async () => {
+    const plain = await decodePicture(await oneClip())
+    const marks = [
+      { boxNorm: [0.25, 0.25, 0.5, 0.75] as [number, number, number, number], isSubject: true },
+      { boxNorm: [0.6, 0.2, 0.9, 0.9] as [number, number, number, number], isSubject: false },
+    ]
+    const [before, after] = [decode(plain), decode(await markPicture(plain, marks))]
+    expect([after.width, after.height]).toEqual([before.width, before.height])
+    const at = (picture: typeof before, x: number, y: number) => {
+      const index = (Math.round(y * picture.height) * picture.width + Math.round(x * picture.width)) * 4
+      return [...picture.data.subarray(index, index + 3)]
+    }
+    const [red, green, blue] = at(after, 0.253, 0.5)
+    expect(red! - Math.max(green!, blue!)).toBeGreaterThan(80)
+    expect(Math.min(...at(after, 0.6015, 0.5))).toBeGreaterThan(150)
+    for (const [x, y] of [
+      [0.1, 0.1],
+      [0.375, 0.5],
+      [0.95, 0.95],
+    ] as const) {
+      at(before, x, y).forEach((value, index) => {
+        expect(Math.abs(value - at(after, x, y)[index]!)).toBeLessThan(12)
+      })
+    }
+  })
+
+  it('is evidence of its own beside the plain one', async () => {
+    const hub = await startHub(() => 204)
+    const { store, announced } = await startStore(hub.url)
+    const boxNorm: [number, number, number, number] = [0, 0, 0.5, 0.5]
+    const marked = { evidenceId: randomUUID(), marks: [{ boxNorm, isSubject: true }] }
+    const request = { ...requestFor(await oneClip()), marked }
+    store.requestSnapshot(request)
+    await waitFor('both uploads', () => store.stats().uploaded === 2)
+    expect(announced.map(({ role, evidenceId, alertId }) => [role, evidenceId, alertId])).toEqual([
+      ['snapshot', request.evidenceId, request.alertId],
+      ['marked', marked.evidenceId, request.alertId],
+    ])
+  })
+})
+
+describe('EvidenceFolder', () => {
+  const noteOf = (bytes: Buffer, extra: Partial<EvidenceRecord> = {}) => ({
+    isAnnounced: true,
+    record: {
+      kind: 'evidence' as const,
+      evidenceId: randomUUID(),
+      alertId: randomUUID(),
+      atMs: 1_790_000_000_000,
+      role: 'snapshot' as const,
+      mime: 'image/jpeg' as const,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      bytes: bytes.length,
+      ...extra,
+    },
+  })
+
+  it('keeps of what was refused the newest, up to a number and a size, and removes the contents of the rest', async () => {
+    const evidence = new EvidenceFolder(folder, { notes: 3, bytes: 2500 })
+    await evidence.open()
+    const ids: string[] = []
+    for (let index = 0; index < 6; index += 1) {
+      const bytes = Buffer.alloc(1000, index)
+      await evidence.storeContent(bytes)
+      const note = noteOf(bytes)
+      await evidence.storeNote(note)
+      await evidence.setAside(note.record)
+      ids.push(`${note.record.evidenceId}.json`)
+    }
+    expect(await filesIn('refused')).toEqual(ids.slice(-2).sort())
+    expect(await filesIn('content')).toHaveLength(2)
+    expect(evidence.bytes).toBe(0)
+    // Old ones go at the next start, too.
+    await new EvidenceFolder(folder, { ageMs: -1 }).open()
+    expect([await filesIn('refused'), await filesIn('content')]).toEqual([[], []])
+  })
+
+  it('brings pictures to the hub before clips that came earlier', async () => {
+    const evidence = new EvidenceFolder(folder)
+    await evidence.open()
+    const clip = Buffer.alloc(3000, 1)
+    const picture = Buffer.alloc(1000, 2)
+    for (const bytes of [clip, picture]) await evidence.storeContent(bytes)
+    await evidence.storeNote(noteOf(clip, { role: 'clip', mime: 'video/mp4', atMs: 1 }))
+    await evidence.storeNote(noteOf(picture))
+    const hub = await startHub(() => 204)
+    const { store } = await startStore(hub.url)
+    await waitFor('both uploads', () => store.stats().uploaded === 2)
+    expect(hub.uploads.map(({ headers }) => headers['content-type'])).toEqual(['image/jpeg', 'video/mp4'])
   })
 })
