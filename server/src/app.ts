@@ -85,6 +85,8 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   const publish = async (topic: string, payload: string) => broker?.publish(topic, payload)
 
   const hubId = newHubId()
+  // With a store of its own no other hub can be alive.
+  const isOnlyHub = config.relational === 'sqlite'
   const changes = new ChangeLog()
   const wakeups = stack.adopt(
     config.redisUrl === undefined ? NO_WAKEUPS : await openRedisWakeups({ url: config.redisUrl, log }),
@@ -150,6 +152,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     relational,
     changes,
     wakeups,
+    mayHaveOthers: !isOnlyHub,
     push,
     log,
     access,
@@ -256,8 +259,6 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     await access.start()
     stack.defer(() => access.close())
     await evidence.start()
-    // With a store of its own no other hub can be alive.
-    const isOnlyHub = config.relational === 'sqlite'
     if (isOnlyHub) await streams.sweepViewings([])
     await streams.start()
     stack.defer(() => streams.close())

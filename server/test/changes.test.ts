@@ -2,12 +2,14 @@
 import { type Alert, covers } from '@patrolhub/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openRelational } from '../src/adapters/relational/open.ts'
-import { ChangeLog, logBounds, trimLog } from '../src/changes/changes.ts'
+import { ChangeLog, changesAfter, logBounds, trimLog } from '../src/changes/changes.ts'
 import { correlate } from '../src/incidents/correlate.ts'
 import { silent } from './support/hub.ts'
 import {
   alertRecord,
+  disconnected,
   eventually,
+  farewells,
   ofKind,
   type People,
   type Person,
@@ -155,5 +157,26 @@ describe('changes', () => {
     expect(ofKind(watcher.heard, 'alert').length + omitted).toBe(400)
     expect(ofKind(watcher.heard, 'incident')).toHaveLength(4)
     expect(ofKind(watcher.heard, 'alert').every((one) => covers(operator.scope, one.region))).toBe(true)
+  })
+
+  it('of sessions and rights are noted for the other hubs, and what another hub ended ends here', async () => {
+    const kinds = async (since: number) =>
+      (await changesAfter(hub.relational.read, since, 10)).map(
+        ({ kind, subjectId }) => `${kind} ${subjectId}`,
+      )
+    const person = await hub.person('operator', '410502')
+    const before = await revision()
+    hub.access.usersChanged([person.userId])
+    await eventually(async () => (await kinds(before)).includes(`user ${person.userId}`))
+    const ended = await hub.ask(person, 'DELETE', '/api/session')
+    expect(ended.status).toBe(204)
+    await eventually(async () => (await kinds(before)).includes(`session ${person.sessionHash}`))
+    const elsewhere = await hub.person('operator', '410502')
+    const { socket, heard } = await hub.listen(elsewhere)
+    await hub.relational.write
+      .transaction()
+      .execute((trx) => hub.changes.note(trx, 'session', elsewhere.sessionHash, 'disabled'))
+    await disconnected(socket)
+    expect(farewells(heard)).toEqual(['disabled'])
   })
 })

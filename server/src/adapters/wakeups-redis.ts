@@ -43,7 +43,6 @@ export async function openRedisWakeups(options: { url: string; log: Logger }): P
     )
     .catch(note)
   return {
-    hasOthers: true,
     send() {
       if (publisher.isReady) publisher.publish(CHANNEL, '').catch(note)
     },

@@ -24,6 +24,8 @@ export interface ChangesDeps extends TellingFeatures {
   changes: ChangeLog
   push: Push
   wakeups: Wakeups
+  /** Other hubs may work on the same store. */
+  mayHaveOthers: boolean
   log: Logger
   access: Pick<Access, 'onSessionsEnded' | 'onUsersChanged'>
   devices: Pick<Devices, 'views' | 'refresh'>
@@ -89,7 +91,7 @@ export function changesFeature(deps: ChangesDeps): ChangesFeature {
         }),
         wakeups.onWakeup(() => tail.wake()),
       )
-      if (wakeups.hasOthers) {
+      if (deps.mayHaveOthers) {
         stops.push(
           access.onSessionsEnded((hashes, reason: SessionEnd) => noteOthers('session', hashes, reason)),
           access.onUsersChanged((userIds) => noteOthers('user', userIds)),

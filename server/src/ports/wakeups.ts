@@ -1,7 +1,5 @@
 /** A word between hubs that there are changes in the store they share. It may be lost: it only saves waiting. */
 export interface Wakeups {
-  /** Whether there may be other hubs. */
-  readonly hasOthers: boolean
   /** Tells the others; never waits, never fails. */
   send(): void
   onWakeup(listener: () => void): () => void
@@ -10,7 +8,6 @@ export interface Wakeups {
 
 /** For a hub that has its store to itself. */
 export const NO_WAKEUPS: Wakeups = {
-  hasOthers: false,
   send: () => undefined,
   onWakeup: () => () => undefined,
   close: async () => undefined,

@@ -116,6 +116,7 @@ export async function startPeople(env: Record<string, string> = {}) {
     relational,
     changes,
     wakeups: NO_WAKEUPS,
+    mayHaveOthers: true,
     push,
     log,
     access,

@@ -85,6 +85,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     relational,
     changes,
     wakeups: NO_WAKEUPS,
+    mayHaveOthers: true,
     push,
     log,
     access,
