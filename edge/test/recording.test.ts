@@ -334,4 +334,35 @@ describe('the ring', () => {
     expect(recording.ringOf('cam-01')!.bytes).toBeGreaterThan(10_000)
     expect(recording.ringOf('cam-02')!.bytes).toBeGreaterThan(10_000)
   })
+
+  it('goes on when the disk is full, with less', async (context) => {
+    const disk = join(folder, 'disk')
+    await mkdir(disk)
+    try {
+      await run('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk])
+    } catch {
+      process.stderr.write('\n*** NOT TESTED: a full disk; mounting a small one takes root\n\n')
+      return context.skip()
+    }
+    cleanups.push(() => run('umount', [disk]))
+    const cameras = new Map(['cam-01', 'cam-02'].map((id) => [id, { ...LIMITS, maxBytes: 2 ** 40 }]))
+    const recording = new Recording({ dataDir: disk, maxBytes: 2 ** 40, cameras, log: readableLog().log })
+    cleanups.push(() => recording.close())
+    await recording.start()
+    const rings = [...cameras.keys()].map((id) => recording.ringOf(id)!)
+    const lost = (): number => rings.reduce((sum, ring) => sum + ring.losses.lostSegments, 0)
+    let second = 0
+    const goOn = (): number => {
+      second += 1
+      for (const ring of rings) ring.take(picture(second * 1000, 300_000), 'flv', HEAD)
+      return second
+    }
+    await waitFor('a full disk', () => goOn() > 0 && lost() > 0)
+    const from = second
+    await waitFor('a segment of the time after it', async () => {
+      goOn()
+      const names = await readdir(join(disk, 'recording', 'cam-01'))
+      return names.some((name) => !name.endsWith('.part') && Number(name.split(/[_.]/)[2]) > from * 1000)
+    })
+  })
 })
