@@ -25,6 +25,7 @@ const PLUGIN = '/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so'
 
 export interface Mosquitto {
   port: number
+  readonly pid: number
   url: string
   /** Of the user `hub`. */
   password: string
@@ -80,6 +81,9 @@ export async function startMosquitto(program: string): Promise<Mosquitto> {
     port,
     url: `mqtt://127.0.0.1:${port}`,
     password: readFileSync(join(folder, 'secrets', 'mqtt_password'), 'utf8'),
+    get pid() {
+      return child.pid!
+    },
     start,
     kill,
     output: () => output,

@@ -23,6 +23,7 @@ export async function findPostgres(): Promise<string | undefined> {
 }
 
 export interface PostgresServer {
+  readonly pid: number
   /** Of a new, empty database. */
   freshDatabase(): Promise<string>
   /** Runs a statement as the server's administrator. */
@@ -88,6 +89,9 @@ export async function startPostgres(programs: string): Promise<PostgresServer> {
   }
   await start()
   return {
+    get pid() {
+      return child.pid!
+    },
     async freshDatabase() {
       const name = `hub_${randomUUID().replaceAll('-', '')}`
       await query(urlOf('postgres'), `create database ${name}`)

@@ -8,6 +8,7 @@ import { untilAnswers } from './until-answers.ts'
 
 export interface RedisServer {
   url: string
+  readonly pid: number
   kill(): Promise<void>
   start(): Promise<void>
 }
@@ -36,6 +37,9 @@ export async function startRedis(): Promise<RedisServer> {
   await start()
   return {
     url: `redis://:${password}@127.0.0.1:${port}`,
+    get pid() {
+      return child.pid!
+    },
     start,
     async kill() {
       if (child.exitCode !== null || child.signalCode !== null) return

@@ -107,12 +107,22 @@ export class SimulatedEdge {
   }
 
   /** Journals, and so promises, one alert and some passages. */
-  async work(passages: number): Promise<void> {
-    const atMs = Date.now()
-    const alert: AlertRecord = {
+  work(passages: number): Promise<void> {
+    return this.journal(1, passages)
+  }
+
+  async journal(alerts: number, passages: number): Promise<void> {
+    const alarms = Array.from({ length: alerts }, () => this.#alert())
+    await this.#journal.appendAll([...alarms, ...Array.from({ length: passages }, () => this.#passage())])
+    this.alertIds.push(...alarms.map(({ alertId }) => alertId))
+    this.passages += passages
+  }
+
+  #alert(): AlertRecord {
+    return {
       kind: 'alert',
       alertId: randomUUID(),
-      atMs,
+      atMs: Date.now(),
       deviceId: `cam-${this.edgeId}`,
       deviceKind: 'camera',
       region: REGION,
@@ -121,25 +131,26 @@ export class SimulatedEdge {
       severity: 'major',
       score: 0.9,
       reason: 'a person stands in Gate',
-      facts: {},
+      facts: { className: 'person', seconds: 2 },
       objects: [],
       trackPath: [],
       evidenceIds: [],
     }
-    const passing = Array.from(
-      { length: passages },
-      (): PassageRecord => ({
-        kind: 'passage',
-        atMs,
-        deviceId: `cp-${this.edgeId}`,
-        region: REGION,
-        lane: 1,
-        speedKmh: 40,
-      }),
-    )
-    await this.#journal.appendAll([alert, ...passing])
-    this.alertIds.push(alert.alertId)
-    this.passages += passages
+  }
+
+  #passage(): PassageRecord {
+    return {
+      kind: 'passage',
+      atMs: Date.now(),
+      deviceId: `cp-${this.edgeId}`,
+      region: REGION,
+      lane: 1,
+      speedKmh: 40,
+      vehicleClass: 'K33',
+      plateColour: 'blue',
+      plateHash: randomBytes(32).toString('hex'),
+      plateCipher: plateCipher(),
+    }
   }
 
   /** Records that no hub has acknowledged yet. */
@@ -153,6 +164,11 @@ export class SimulatedEdge {
   }
 }
 
+/** Of the form and length that the edge makes: version, nonce, text, tag. */
+function plateCipher(): string {
+  return ['1', ...[12, 9, 16].map((bytes) => randomBytes(bytes).toString('base64url'))].join('.')
+}
+
 /** A dashboard's socket through the proxy; comes back by itself and asks for what it missed. */
 export class Screen {
   readonly alerts = new Map<string, number>()
@@ -161,6 +177,7 @@ export class Screen {
   connections = 0
   /** Why it could not connect last. */
   problem = ''
+  #isClosed = false
   #revision: number | undefined
   readonly #socket: Socket
 
@@ -179,8 +196,10 @@ export class Screen {
       this.connections++
     })
     this.#socket.on('connect_error', (error) => {
-      this.problem = `${error.message} ${(error as { description?: unknown }).description ?? ''}`
+      this.problem = error.message
+      this.#comeBack()
     })
+    this.#socket.on('disconnect', () => this.#comeBack())
     this.#socket.on('changes', (changes: Changes) => {
       this.#revision = changes.revision
       this.omitted += changes.omittedAlerts ?? 0
@@ -196,7 +215,16 @@ export class Screen {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#socket.disconnect()
+  }
+
+  /** socket.io does not by itself when it was the hub that closed or refused; the dashboard does, when it has looked. */
+  #comeBack(): void {
+    if (this.#socket.active || this.#isClosed) return
+    setTimeout(() => {
+      if (!this.#isClosed) this.#socket.connect()
+    }, 500)
   }
 }
 
@@ -206,11 +234,14 @@ export interface Topology {
   mosquitto: Mosquitto
   postgres: PostgresServer
   redis: RedisServer
+  influxd: Influxd
   admin: DashboardSession
   addEdges(count: number): Promise<SimulatedEdge[]>
   screen(): Screen
   /** What is in the stores. `alertsInIncidents` counts what the incidents say, `doubled` ids that are there twice. */
-  stored(): Promise<{ alertIds: string[]; alertsInIncidents: number; setAside: number; passages: number }>
+  stored(): Promise<{ alertIds: string[]; alertsInIncidents: number; setAside: string[]; passages: number }>
+  /** What PostgreSQL holds on its disk of this database. */
+  databaseBytes(): Promise<number>
   close(): Promise<void>
 }
 
@@ -288,6 +319,7 @@ async function start(folder: string, stack: AsyncDisposableStack): Promise<Topol
     mosquitto,
     postgres,
     redis,
+    influxd,
     admin,
     async addEdges(count) {
       const added: SimulatedEdge[] = []
@@ -311,7 +343,19 @@ async function start(folder: string, stack: AsyncDisposableStack): Promise<Topol
       return screen
     },
     stored: () => stored(database, influxd),
+    databaseBytes: () => databaseBytes(database),
     close: () => stack.disposeAsync(),
+  }
+}
+
+async function databaseBytes(database: string): Promise<number> {
+  const client = new pg.Client(database)
+  await client.connect()
+  try {
+    const { rows } = await client.query('select pg_database_size(current_database()) as bytes')
+    return Number(rows[0].bytes)
+  } finally {
+    await client.end()
   }
 }
 
@@ -321,14 +365,14 @@ async function stored(database: string, influxd: Influxd) {
   try {
     const { rows } = await client.query('select alert_id from alert')
     const counted = await client.query('select coalesce(sum(alert_count), 0)::int as n from incident')
-    const aside = await client.query('select count(*)::int as n from set_aside')
+    const aside = await client.query('select stream, reason from set_aside')
     const points = (await influxd.query('SELECT count(lane) FROM passage')) as {
       results: { series?: { values: [string, number][] }[] }[]
     }
     return {
       alertIds: rows.map((row) => row.alert_id as string),
       alertsInIncidents: counted.rows[0].n as number,
-      setAside: aside.rows[0].n as number,
+      setAside: aside.rows.map((row) => `${row.stream}: ${row.reason}`),
       passages: points.results[0]?.series?.[0]?.values[0]?.[1] ?? 0,
     }
   } finally {

@@ -18,6 +18,7 @@ export function findInfluxd(): string | undefined {
 export interface Influxd {
   url: string
   database: string
+  pid: number
   query(q: string): Promise<unknown>
   close(): Promise<void>
 }
@@ -84,6 +85,7 @@ bind-address = "127.0.0.1:${rpc}"
   return {
     url,
     database: 'hub',
+    pid: child.pid!,
     query,
     async close() {
       proxy.closeAllConnections()
