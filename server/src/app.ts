@@ -14,6 +14,7 @@ import { openRelational } from './adapters/relational/open.ts'
 import { openTimeSeries } from './adapters/timeseries/open.ts'
 import { openRedisWakeups } from './adapters/wakeups-redis.ts'
 import { analyticsFeature } from './analytics/analytics.ts'
+import { pointJobs } from './analytics/point-upkeep.ts'
 import { auditFeature } from './audit/audit-feature.ts'
 import { writeBackup } from './backup/backup.ts'
 import { startControl } from './backup/control.ts'
@@ -177,6 +178,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
       metrics.deadlinesMissed.inc(missed)
     },
   })
+  for (const job of pointJobs(timeseries, config, config.timeseries === 'influxdb')) timers.add(job)
   const analytics = analyticsFeature({
     relational,
     timeseries,

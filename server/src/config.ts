@@ -28,6 +28,8 @@ const choice = <T extends string>(values: readonly T[], fallback: T, description
       { default: fallback, description },
     ),
   )
+const days = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 1, maximum: 36_500, default: fallback, unit: 'days', description })
 const text = (description: string, more: { default?: string; secret?: true } = {}) =>
   Type.String({ minLength: 1, maxLength: 1000, description, ...more })
 
@@ -97,6 +99,12 @@ export const HubSettings = Type.Object(
     ),
     influxOrg: text('Organisation in InfluxDB; any word for InfluxDB 1.x.', { default: 'patrolhub' }),
     influxBucket: text('Bucket in InfluxDB; for InfluxDB 1.x the database.', { default: 'patrolhub' }),
+    keepPassagesDays: days(90, 'How long each passage is kept, with the encrypted plate.'),
+    keepReadingsDays: days(90, 'How long each reading of a sensor is kept.'),
+    keepScoresDays: days(30, 'How long each score of the anomaly model is kept.'),
+    keepHealthDays: days(30, 'How long the health records of edges and cameras are kept.'),
+    keepMinutesDays: days(400, 'How long passages, readings and scores summed up by minute are kept.'),
+    keepHoursDays: days(3650, 'How long passages, readings and scores summed up by hour are kept.'),
     sessionHours: Type.Number({
       exclusiveMinimum: 0,
       maximum: 168,

@@ -93,6 +93,9 @@ afterEach(async () => {
 function forward(store: TimeSeries): Omit<TimeSeries, 'append'> {
   return {
     scoredSeries: (query) => store.scoredSeries(query),
+    passageFlow: (query) => store.passageFlow(query),
+    runRollups: (nowMs) => store.runRollups(nowMs),
+    runRetention: (rawFrom, sumsFrom) => store.runRetention(rawFrom, sumsFrom),
     latestPassages: (checkpointId, scope, limit) => store.latestPassages(checkpointId, scope, limit),
     count: (scope) => store.count(scope),
     ping: () => store.ping(),

@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDuckdb } from '../src/adapters/timeseries/duckdb.ts'
 import { openInfluxdb } from '../src/adapters/timeseries/influxdb.ts'
-import type { Point, TimeSeries } from '../src/ports/timeseries.ts'
+import type { FlowQuery, Point, RawFrom, TimeSeries } from '../src/ports/timeseries.ts'
 import { findInfluxd, type Influxd, startInfluxd } from './support/influxd.ts'
 
 const log = pino({ level: 'silent' })
@@ -74,7 +74,8 @@ const influxdb: Engine = {
   async open() {
     influxd = await startInfluxd(program!)
     const { url, database } = influxd
-    const open = () => openInfluxdb({ url, token: 'user:password', org: 'any', bucket: database, log })
+    const open = () =>
+      openInfluxdb({ url, token: 'user:password', org: 'any', bucket: database, clocksMs: 0, log })
     return {
       store: open(),
       reopen: async () => open(),
@@ -238,6 +239,144 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
     expect((await store.scoredSeries({ ...query, scope: '41' }))[0]!.value).toBe(20)
     expect((await store.latestPassages('cp-12', '4105', 10)).length).toBe(1)
     expect((await store.latestPassages('cp-12', '4107', 10)).length).toBe(0)
+  })
+
+  describe('sums', () => {
+    const DAY_MS = 86_400_000
+    /** Two days before everything else in this file. */
+    const D0 = Math.floor(T0 / DAY_MS) * DAY_MS - 2 * DAY_MS
+    const AFTER = D0 + 2 * DAY_MS
+    const MINUTE_MS = 60_000
+    const vehicle = (seq: number, atMs: number, speedKmh?: number, more: Partial<Point> = {}) =>
+      passage(seq, {
+        atMs,
+        deviceId: 'cp-20',
+        region: '410504001',
+        labels: {},
+        fields: { lane: 1, ...(speedKmh === undefined ? {} : { speedKmh }) },
+        ...more,
+      })
+    const flow = (more: Partial<FlowQuery> = {}) =>
+      store.passageFlow({
+        scope: '410504',
+        deviceId: 'cp-20',
+        fromMs: D0,
+        toMs: D0 + 2 * 3_600_000,
+        stepMs: 30 * MINUTE_MS,
+        ...more,
+      })
+    const chart = (stepMs: number, spanMs = 2 * 3_600_000) =>
+      store.scoredSeries({
+        deviceId: 'cp-20',
+        series: 'flow',
+        scope: '4105',
+        fromMs: D0,
+        toMs: D0 + spanMs,
+        stepMs,
+      })
+    const scored = (seq: number, minute: number, value: number): Point => ({
+      ...score(seq, value, 'cp-20'),
+      atMs: D0 + minute * MINUTE_MS + 123,
+      region: '410504001',
+    })
+
+    it('answer what the raw points answer, in every width of step, and gaps as gaps', async () => {
+      await store.append([
+        vehicle(1, D0 + 1000, 40),
+        vehicle(2, D0 + 2000, 60),
+        vehicle(3, D0 + 3000),
+        vehicle(4, D0 + 31 * MINUTE_MS, 80),
+        vehicle(5, D0 + 95 * MINUTE_MS),
+        vehicle(6, D0 + 1000, 10, { deviceId: 'cp-21', region: '410504002' }),
+        vehicle(7, D0 + 1000, 10, { deviceId: 'cp-22', region: '410505001' }),
+        ...[0, 1, 7, 30, 31, 59, 60, 119].map((minute, index) =>
+          scored(10 + index, minute, 10 * (index + 1)),
+        ),
+      ])
+      const questions = async () => ({
+        flow: await flow(),
+        all: await flow({ deviceId: undefined as never, stepMs: 3_600_000 }),
+        day: await flow({ stepMs: DAY_MS, toMs: D0 + 1 }),
+        raw: await chart(1000, 120_000),
+        minutes: await chart(MINUTE_MS),
+        five: await chart(5 * MINUTE_MS),
+        hours: await chart(3_600_000),
+        counts: await store.count(''),
+        inside: await store.count('410504'),
+      })
+      const raw = await questions()
+      expect(raw.flow).toEqual([
+        { atMs: D0, vehicles: 3, meanSpeedKmh: 50 },
+        { atMs: D0 + 30 * MINUTE_MS, vehicles: 1, meanSpeedKmh: 80 },
+        { atMs: D0 + 60 * MINUTE_MS, vehicles: null, meanSpeedKmh: null },
+        { atMs: D0 + 90 * MINUTE_MS, vehicles: 1, meanSpeedKmh: null },
+      ])
+      expect(raw.all[0]).toEqual({ atMs: D0, vehicles: 5, meanSpeedKmh: 47.5 })
+      expect(raw.hours.map(({ value }) => value)).toEqual([35, 75])
+      expect(await store.runRollups(AFTER)).toBeGreaterThan(0)
+      expect(await questions()).toEqual(raw)
+    })
+
+    it('take in what comes days late and what comes twice', async () => {
+      const before = await flow()
+      await store.append([vehicle(1, D0 + 1000, 40)])
+      await store.runRollups(AFTER)
+      expect(await flow()).toEqual(before)
+      await store.append([vehicle(30, D0 + 4000, 100)])
+      const late = { atMs: D0, vehicles: 4, meanSpeedKmh: (40 + 60 + 100) / 3 }
+      expect((await flow())[0], 'before it is summed up').toEqual(late)
+      await store.runRollups(AFTER)
+      expect((await flow())[0]).toEqual(late)
+      expect((await flow({ stepMs: 3_600_000 }))[0]!.vehicles).toBe(5)
+    })
+
+    it('leave alone what is not over yet', async () => {
+      await store.runRollups(AFTER)
+      const nowMs = Date.now()
+      const at = { atMs: nowMs, deviceId: 'cp-23' }
+      await store.append([vehicle(40, nowMs, 50, at)])
+      const now = () =>
+        store.passageFlow({
+          scope: '41',
+          deviceId: 'cp-23',
+          fromMs: nowMs,
+          toMs: nowMs + 1,
+          stepMs: MINUTE_MS,
+        })
+      expect((await now())[0]!.vehicles).toBe(1)
+      await store.runRollups(nowMs)
+      await store.append([vehicle(41, nowMs + 1, 50, { ...at, atMs: nowMs + 1 })])
+      expect((await now()).reduce((sum, { vehicles }) => sum + (vehicles ?? 0), 0)).toBe(
+        Math.floor(nowMs / MINUTE_MS) === Math.floor((nowMs + 1) / MINUTE_MS) ? 2 : 1,
+      )
+    })
+
+    it('are kept when the raw points are deleted, and are deleted in their turn', async () => {
+      await store.runRollups(AFTER)
+      const [flowBefore, chartBefore] = [await flow(), await chart(MINUTE_MS)]
+      const rawFrom: RawFrom = { passage: D0 + DAY_MS, reading: 0, score: D0 + DAY_MS, health: 0 }
+      const counted = await store.count('410504')
+      await store.runRetention(rawFrom, { minute: 0, hour: 0 })
+      expect(await store.latestPassages('cp-20', '41', 10)).toEqual([])
+      expect((await chart(1000, 120_000)).every(({ value }) => value === null)).toBe(true)
+      expect(await flow()).toEqual(flowBefore)
+      expect(await chart(MINUTE_MS)).toEqual(chartBefore)
+      expect(await store.count('410504')).toEqual(counted)
+      // What comes so late that its raw neighbours are gone must not replace their sums, also not when more is kept now.
+      await store.append([vehicle(50, D0 + 5000, 1), vehicle(51, 5000, 1)])
+      expect(await flow()).toEqual(flowBefore)
+      await store.runRollups(AFTER)
+      await store.runRetention({ ...rawFrom, passage: D0 - DAY_MS }, { minute: 0, hour: 0 })
+      await store.append([vehicle(52, D0 + 6000, 1)])
+      await store.runRollups(AFTER)
+      expect(await flow()).toEqual(flowBefore)
+      expect(await store.count('410504')).toEqual(counted)
+      await store.runRetention(rawFrom, { minute: D0 + DAY_MS, hour: 0 })
+      expect((await chart(MINUTE_MS)).every(({ value }) => value === null)).toBe(true)
+      expect((await chart(3_600_000)).map(({ value }) => value)).toEqual([35, 75])
+      await store.runRetention(rawFrom, { minute: D0 + DAY_MS, hour: D0 + DAY_MS })
+      expect((await chart(3_600_000)).every(({ value }) => value === null)).toBe(true)
+    })
   })
 
   it('has everything after it was opened again', async () => {

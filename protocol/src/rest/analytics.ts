@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { RegionCode } from '../region.ts'
 import { EpochMs } from '../units.ts'
 
 /** One step of a series; `null` where nothing was measured: a gap is shown as a gap. */
@@ -19,6 +20,23 @@ export const Series = Type.Object({
   points: Type.Array(SeriesPoint),
 })
 export type Series = Static<typeof Series>
+
+/** Vehicles in one step of time; both `null` if nothing passed. */
+export const FlowPoint = Type.Object({
+  atMs: EpochMs,
+  vehicles: Type.Union([Type.Integer(), Type.Null()]),
+  meanSpeedKmh: Type.Union([Type.Number(), Type.Null()]),
+})
+export type FlowPoint = Static<typeof FlowPoint>
+
+/** GET /api/flow?region&deviceId&fromMs&toMs&stepMs : of one checkpoint, or of all in the division together. */
+export const Flow = Type.Object({
+  region: RegionCode,
+  deviceId: Type.Optional(Type.String()),
+  stepMs: Type.Integer(),
+  points: Type.Array(FlowPoint),
+})
+export type Flow = Static<typeof Flow>
 
 /** GET /api/checkpoints/:checkpointId/passages?limit : newest first, plates never included. */
 export const Passage = Type.Object({

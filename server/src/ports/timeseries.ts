@@ -1,5 +1,5 @@
 /** The time-series store: passages, readings, scores and health as points. */
-import type { Passage, SeriesPoint } from '@patrolhub/protocol'
+import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 
 export const MEASUREMENTS = ['passage', 'reading', 'score', 'health'] as const
 export type Measurement = (typeof MEASUREMENTS)[number]
@@ -44,6 +44,20 @@ export interface SeriesQuery {
   stepMs: number
 }
 
+export interface FlowQuery {
+  /** Only passages whose region lies inside. */
+  scope: string
+  /** One checkpoint; without it all of them together. */
+  deviceId?: string
+  fromMs: number
+  /** As in SeriesQuery. */
+  toMs: number
+  stepMs: number
+}
+
+/** Raw points before these times are not kept, by measurement, EpochMs. */
+export type RawFrom = Readonly<Record<Measurement, number>>
+
 export interface PointCounts {
   passages: number
   readings: number
@@ -61,10 +75,25 @@ export interface TimeSeries {
   append(points: readonly Point[], source?: string): Promise<RefusedPoint[]>
   /** Mean value, highest score and mean band of a scored series, a step at a time, oldest first. */
   scoredSeries(query: SeriesQuery): Promise<SeriesPoint[]>
+  /** Vehicles and their mean speed, a step at a time, oldest first; a step in which nothing passed is a gap. */
+  passageFlow(query: FlowQuery): Promise<FlowPoint[]>
   /** The newest passages of a checkpoint inside the scope, newest first. */
   latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]>
-  /** Points whose region lies inside the scope; the empty scope is every region. */
+  /**
+   * Points whose region lies inside the scope, also those that are only in the sums any more; the empty scope is every
+   * region.
+   */
   count(scope: string): Promise<PointCounts>
+  /**
+   * Sums up by minute and by hour what was appended since, late points too; answers how many stretches of time it summed
+   * up. Harmless when it runs twice at once.
+   */
+  runRollups(nowMs: number): Promise<number>
+  /**
+   * Deletes raw points and sums from before these times; points that are in no sum yet are kept until they are. Sums of
+   * a time whose raw points were deleted never change again: what comes later than that is in no sum.
+   */
+  runRetention(rawFrom: RawFrom, sumsFrom: { minute: number; hour: number }): Promise<void>
   /**
    * Writes all points, as of one moment, into a new file of the store's own kind while appending goes on; answers how
    * many. Left out by a store that is backed up by its own tools.

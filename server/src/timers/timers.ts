@@ -11,6 +11,8 @@ import { LEASE_TIMING, Lease } from './lease.ts'
 export interface Job {
   name: string
   everyMs: number
+  /** Every hub does it for itself: what it looks after is not shared. */
+  isOwn?: boolean
   run(nowMs: number): Promise<void>
 }
 
@@ -106,14 +108,11 @@ export class Timers {
       )
     }
     this.#isLeader = isLeader
-    if (!isLeader) {
-      this.#known = ''
-      return
-    }
-    await this.#lookAtHubs()
+    if (isLeader) await this.#lookAtHubs()
+    else this.#known = ''
     const nowMs = performance.now()
     for (const entry of this.#jobs) {
-      if (entry.dueAtMs > nowMs) continue
+      if (entry.dueAtMs > nowMs || !(isLeader || entry.job.isOwn)) continue
       entry.dueAtMs = Number.POSITIVE_INFINITY
       const run = this.#run(entry.job).finally(() => {
         entry.dueAtMs = performance.now() + entry.job.everyMs

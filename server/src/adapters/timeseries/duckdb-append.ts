@@ -10,6 +10,7 @@
 import { BIGINT, DOUBLE, type DuckDBConnection, DuckDBDataChunk, VARCHAR } from '@duckdb/node-api'
 import type { Measurement } from '../../ports/timeseries.ts'
 import type { Block, Dictionary, Numbers, Segment, Texts } from './duckdb-columns.ts'
+import type { DuckdbRollups } from './duckdb-rollups.ts'
 import { type Column, columnsOf, insertNewSql } from './duckdb-tables.ts'
 
 /** A data chunk of DuckDB holds this many rows. */
@@ -23,11 +24,13 @@ type Rows = readonly { from: number; to: number }[]
 
 export class DuckdbAppender {
   readonly #connection: DuckDBConnection
+  readonly #rollups: DuckdbRollups
   /** The highest tie break of a proven source: everything beyond it is new. */
   readonly #proven = new Map<string, number>()
 
-  constructor(connection: DuckDBConnection) {
+  constructor(connection: DuckDBConnection, rollups: DuckdbRollups) {
     this.#connection = connection
+    this.#rollups = rollups
   }
 
   /** All or nothing. */
@@ -38,6 +41,7 @@ export class DuckdbAppender {
       if (source !== undefined) sent.set(source, Math.max(sent.get(source) ?? 0, lastTieBreak))
     }
     let allNew = true
+    let marked: () => void
     await connection.run('begin transaction')
     try {
       for (const block of blocks) {
@@ -45,6 +49,7 @@ export class DuckdbAppender {
         await this.#write(block, known, block.measurement)
         if (unknown.length > 0 && !(await this.#writeNew(block, unknown))) allNew = false
       }
+      marked = await this.#rollups.mark(blocks)
       await connection.run('commit')
     } catch (error) {
       // The reason that counts is the first one; a failed commit has rolled back already.
@@ -52,6 +57,7 @@ export class DuckdbAppender {
       for (const source of sent.keys()) this.#proven.delete(source)
       throw error
     }
+    marked()
     for (const [source, last] of sent) this.#remember(source, last, allNew)
   }
 

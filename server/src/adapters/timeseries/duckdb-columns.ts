@@ -4,6 +4,7 @@
  */
 import { MEASUREMENTS, type Measurement, type Point } from '../../ports/timeseries.ts'
 import { type Column, columnsOf } from './duckdb-tables.ts'
+import { stretchOf } from './rollups.ts'
 
 /** Points of one call of `append`, in its order. */
 export interface Appended {
@@ -40,6 +41,8 @@ export interface Block {
   segments: Segment[]
   fromMs: number
   toMs: number
+  /** Stretches that the rows lie in, see rollups.ts. */
+  stretches: number[]
 }
 
 /** A column with more different words than this is no dictionary. */
@@ -93,14 +96,16 @@ export function toBlocks(appended: readonly Appended[]): { blocks: Block[]; memo
   return { blocks, memory }
 }
 
-function spanOf(points: readonly Point[]): { fromMs: number; toMs: number } {
+function spanOf(points: readonly Point[]): Pick<Block, 'fromMs' | 'toMs' | 'stretches'> {
+  const stretches = new Set<number>()
   let fromMs = Number.POSITIVE_INFINITY
   let toMs = 0
   for (const { atMs } of points) {
     if (atMs < fromMs) fromMs = atMs
     if (atMs > toMs) toMs = atMs
+    stretches.add(stretchOf(atMs))
   }
-  return { fromMs, toMs }
+  return { fromMs, toMs, stretches: [...stretches] }
 }
 
 function numbersOf(column: Column, points: readonly Point[]): Numbers {

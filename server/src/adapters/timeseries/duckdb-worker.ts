@@ -5,10 +5,12 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { MEASUREMENTS } from '../../ports/timeseries.ts'
+import { MEASUREMENTS, type RawFrom } from '../../ports/timeseries.ts'
 import { DuckdbAppender } from './duckdb-append.ts'
 import type { Block } from './duckdb-columns.ts'
+import { DuckdbRollups } from './duckdb-rollups.ts'
 import { createTableSql } from './duckdb-tables.ts'
+import type { Rolled } from './rollups.ts'
 
 export interface DuckdbWorkerData {
   file: string
@@ -18,6 +20,9 @@ export interface DuckdbWorkerData {
 export type DuckdbRequest =
   | { id: number; kind: 'append'; blocks: readonly Block[] }
   | { id: number; kind: 'query'; sql: string; parameters: (string | number)[] }
+  | { id: number; kind: 'stale'; measurement: Rolled }
+  | { id: number; kind: 'roll up'; nowMs: number }
+  | { id: number; kind: 'retain'; rawFrom: RawFrom; sumsFrom: { minute: number; hour: number } }
   | { id: number; kind: 'copy'; file: string }
   | { id: number; kind: 'close' }
 export type DuckdbResponse = { id: number; rows: unknown[][] } | { id: number; failure: string }
@@ -39,7 +44,9 @@ const reader = await instance.connect()
 for (const measurement of MEASUREMENTS) {
   for (const sql of createTableSql(measurement)) await writer.run(sql)
 }
-const appender = new DuckdbAppender(writer)
+const rollups = new DuckdbRollups(writer)
+await rollups.start()
+const appender = new DuckdbAppender(writer, rollups)
 
 async function query(sql: string, parameters: (string | number)[]): Promise<unknown[][]> {
   const result = await reader.runAndReadAll(sql, parameters)
@@ -68,7 +75,8 @@ async function copyTo(target: string): Promise<unknown[][]> {
   }
 }
 
-let appending: Promise<unknown> = Promise.resolve()
+/** What uses the connection that writes, one after another. */
+let writing: Promise<unknown> = Promise.resolve()
 
 port.on('message', (request: DuckdbRequest) => {
   const answer = (work: Promise<unknown[][]>) =>
@@ -78,7 +86,18 @@ port.on('message', (request: DuckdbRequest) => {
     )
   switch (request.kind) {
     case 'append':
-      appending = appending.then(() => answer(appender.append(request.blocks).then(() => [])))
+      writing = writing.then(() => answer(appender.append(request.blocks).then(() => [])))
+      break
+    case 'stale':
+      void answer(
+        Promise.resolve(rollups.stale(request.measurement).map(({ fromMs, toMs }) => [fromMs, toMs])),
+      )
+      break
+    case 'roll up':
+      writing = writing.then(() => answer(rollups.rollUp(request.nowMs).then((stretches) => [[stretches]])))
+      break
+    case 'retain':
+      writing = writing.then(() => answer(rollups.retain(request.rawFrom, request.sumsFrom).then(() => [])))
       break
     case 'query':
       void answer(query(request.sql, request.parameters))
@@ -87,7 +106,7 @@ port.on('message', (request: DuckdbRequest) => {
       void answer(copyTo(request.file))
       break
     case 'close':
-      void appending.then(async () => {
+      void writing.then(async () => {
         reader.closeSync()
         writer.closeSync()
         instance.closeSync()

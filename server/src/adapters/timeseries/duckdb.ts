@@ -6,13 +6,36 @@ import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Passage, SeriesPoint } from '@patrolhub/protocol'
+import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { HubError } from '../../errors.ts'
-import type { Point, PointCounts, RefusedPoint, SeriesQuery, TimeSeries } from '../../ports/timeseries.ts'
+import type {
+  FlowQuery,
+  Point,
+  PointCounts,
+  RawFrom,
+  RefusedPoint,
+  SeriesQuery,
+  TimeSeries,
+} from '../../ports/timeseries.ts'
 import { type Appended, toBlocks } from './duckdb-columns.ts'
 import type { DuckdbRequest, DuckdbResponse, DuckdbWorkerData } from './duckdb-worker.ts'
-import { fillSteps, stepSpan } from './steps.ts'
+import {
+  addSums,
+  againBy,
+  flowPointOf,
+  HOUR_MS,
+  LATEST_MS,
+  partsFor,
+  type Range,
+  ROLLED,
+  type Rolled,
+  SUFFIX,
+  SUMS,
+  type Sums,
+  seriesPointOf,
+} from './rollups.ts'
+import { fillSteps, type Steps, stepSpan } from './steps.ts'
 
 /** At most this many points go into one transaction. */
 const MAX_GROUP_POINTS = 20_000
@@ -54,25 +77,36 @@ class DuckdbTimeSeries implements TimeSeries {
   }
 
   async scoredSeries(query: SeriesQuery): Promise<SeriesPoint[]> {
-    const { beginMs, endMs } = stepSpan(query)
-    const rows = await this.#query(
-      `select (at_ms // ${query.stepMs}) * ${query.stepMs} as step,
-         avg("value"), max("score"), avg("expectedLow"), avg("expectedHigh")
-       from score where device_id = $1 and series = $2 and region >= $3 and region < $4
-         and at_ms >= ${beginMs} and at_ms < ${endMs} group by step`,
-      [query.deviceId, query.series, ...regionRange(query.scope)],
-    )
-    const found = new Map<number, SeriesPoint>()
-    for (const [atMs, value, score, expectedLow, expectedHigh] of rows as [number, ...(number | null)[]][]) {
-      found.set(atMs, {
-        atMs,
-        value: value ?? null,
-        score: score ?? null,
-        expectedLow: expectedLow ?? null,
-        expectedHigh: expectedHigh ?? null,
-      })
+    const steps = await this.#sums('score', query, 'device_id = $3 and series = $4', query.scope, [
+      query.deviceId,
+      query.series,
+    ])
+    const found = new Map([...steps].map(([atMs, sums]) => [atMs, seriesPointOf(atMs, sums)]))
+    return fillSteps(query, found, (atMs) => seriesPointOf(atMs, {}))
+  }
+
+  async passageFlow(query: FlowQuery): Promise<FlowPoint[]> {
+    const { deviceId, scope } = query
+    const steps =
+      deviceId === undefined
+        ? await this.#sums('passage', query, 'true', scope, [])
+        : await this.#sums('passage', query, 'device_id = $3', scope, [deviceId])
+    const found = new Map([...steps].map(([atMs, sums]) => [atMs, flowPointOf(atMs, sums)]))
+    return fillSteps(query, found, (atMs) => flowPointOf(atMs, {}))
+  }
+
+  async runRollups(nowMs: number): Promise<number> {
+    let all = 0
+    for (;;) {
+      // A range at a time: what is to be appended gets its turn in between.
+      const [[stretches]] = (await this.#ask({ kind: 'roll up', nowMs })) as [[number]]
+      if (stretches === 0) return all
+      all += stretches
     }
-    return fillSteps(query, found)
+  }
+
+  async runRetention(rawFrom: RawFrom, sumsFrom: { minute: number; hour: number }): Promise<void> {
+    await this.#ask({ kind: 'retain', rawFrom, sumsFrom })
   }
 
   async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
@@ -94,15 +128,63 @@ class DuckdbTimeSeries implements TimeSeries {
   }
 
   async count(scope: string): Promise<PointCounts> {
-    const inside = 'select count(*) from'
-    const where = 'where region >= $1 and region < $2'
-    const [row] = (await this.#query(
-      `select (${inside} passage ${where}), (${inside} reading ${where}),
-         (${inside} score ${where}), (${inside} health ${where})`,
+    const [passages, readings, scores] = await Promise.all(
+      ROLLED.map((measurement) => this.#countRolled(measurement, scope)),
+    )
+    const [[health]] = (await this.#query(
+      'select count(*) from health where region >= $1 and region < $2',
       regionRange(scope),
-    )) as [number, number, number, number][]
-    const [passages, readings, scores, health] = row!
-    return { passages, readings, total: passages + readings + scores + health }
+    )) as [[number]]
+    return { passages: passages!, readings: readings!, total: passages! + readings! + scores! + health }
+  }
+
+  /** From the sums as far as they go: counting every point would take longer the longer the hub runs. */
+  async #countRolled(measurement: Rolled, scope: string): Promise<number> {
+    const all = { beginMs: 0, endMs: LATEST_MS, stepMs: HOUR_MS }
+    const counts = partsFor(all, await this.#stale(measurement)).map(({ resolution, fromMs, toMs }) => {
+      const isRaw = resolution === 'raw'
+      const table = isRaw ? measurement : measurement + SUFFIX[resolution]
+      return `(select ${isRaw ? 'count(*)' : 'coalesce(sum(n), 0)'} from ${table}
+        where region >= $1 and region < $2 and at_ms >= ${fromMs} and at_ms < ${toMs})`
+    })
+    const [[count]] = (await this.#query(`select ${counts.join(' + ')}`, regionRange(scope))) as [[number]]
+    return count
+  }
+
+  async #stale(measurement: Rolled): Promise<Range[]> {
+    const rows = (await this.#ask({ kind: 'stale', measurement })) as [number, number][]
+    return rows.map(([fromMs, toMs]) => ({ fromMs, toMs }))
+  }
+
+  /** The sums of each step that has any. `condition` may use the parameters from $3 on. */
+  async #sums(
+    measurement: Rolled,
+    query: Steps,
+    condition: string,
+    scope: string,
+    parameters: string[],
+  ): Promise<Map<number, Sums>> {
+    const { stepMs } = query
+    const columns = SUMS[measurement]
+    const steps = new Map<number, Sums>()
+    const parts = partsFor({ ...stepSpan(query), stepMs }, await this.#stale(measurement))
+    for (const { resolution, fromMs, toMs } of parts) {
+      const isRaw = resolution === 'raw'
+      const table = isRaw ? measurement : measurement + SUFFIX[resolution]
+      const sums = columns.map(({ name, of, how }) =>
+        isRaw ? `${how}("${of}")` : `${againBy(how)}("${name}")`,
+      )
+      const rows = (await this.#query(
+        `select (at_ms // ${stepMs}) * ${stepMs} as step, ${sums.join(', ')} from ${table}
+         where region >= $1 and region < $2 and ${condition} and at_ms >= ${fromMs} and at_ms < ${toMs} group by step`,
+        [...regionRange(scope), ...parameters],
+      )) as [number, ...(number | null)[]][]
+      for (const [atMs, ...values] of rows) {
+        const more = Object.fromEntries(columns.map(({ name }, index) => [name, values[index] ?? null]))
+        addSums(measurement, steps, atMs, more)
+      }
+    }
+    return steps
   }
 
   async copyTo(file: string): Promise<number> {

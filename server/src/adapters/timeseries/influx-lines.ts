@@ -32,6 +32,24 @@ export function toLine(point: Point): string {
   return `${point.measurement}${tagText} ${fields.join(',')} ${nanoseconds}`
 }
 
+/** A line of numbers under tags, for what the store derives itself. Empty tags and fields without a value are left out. */
+export function toNumbersLine(
+  measurement: string,
+  tags: Readonly<Record<string, string>>,
+  fields: Readonly<Record<string, number | null>>,
+  atMs: number,
+): string {
+  const tagText = Object.entries(tags)
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `,${escapeKey(name)}=${escapeKey(value)}`)
+    .join('')
+  const fieldText = Object.entries(fields)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${escapeKey(name)}=${value}`)
+    .join(',')
+  return `${measurement}${tagText} ${fieldText} ${BigInt(atMs) * 1_000_000n}`
+}
+
 /** Keys and tag values: comma, equals sign and space are escaped; a backslash cannot end one, so it becomes a slash. */
 function escapeKey(text: string): string {
   return clean(text).replaceAll('\\', '/').replaceAll(/[,= ]/g, String.raw`\$&`)

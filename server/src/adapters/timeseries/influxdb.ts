@@ -4,11 +4,37 @@
  * we acknowledge only what is stored. Reads are InfluxQL on `/query`, which all three versions answer.
  */
 import { HttpError, InfluxDB } from '@influxdata/influxdb-client'
-import type { Passage, SeriesPoint } from '@patrolhub/protocol'
+import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import type { Point, PointCounts, RefusedPoint, SeriesQuery, TimeSeries } from '../../ports/timeseries.ts'
+import {
+  type FlowQuery,
+  MEASUREMENTS,
+  type Point,
+  type PointCounts,
+  type RawFrom,
+  type RefusedPoint,
+  type SeriesQuery,
+  type TimeSeries,
+} from '../../ports/timeseries.ts'
 import { influxText, toLine } from './influx-lines.ts'
-import { fillSteps, stepSpan } from './steps.ts'
+import { type InfluxDatabase, runInfluxRollups, STALE_MEASUREMENT, StaleStretches } from './influx-rollups.ts'
+import {
+  addSums,
+  againBy,
+  flowPointOf,
+  HOUR_MS,
+  isRolled,
+  LATEST_MS,
+  partsFor,
+  ROLLED,
+  type Rolled,
+  SUFFIX,
+  SUMS,
+  type Sums,
+  seriesPointOf,
+  stretchOf,
+} from './rollups.ts'
+import { fillSteps, type Steps, stepSpan } from './steps.ts'
 
 export interface InfluxOptions {
   url: string
@@ -16,20 +42,27 @@ export interface InfluxOptions {
   org: string
   /** Bucket of 2.x and 3, database of 1.x. It has to exist. */
   bucket: string
+  /** How far the clocks of several hubs may differ. */
+  clocksMs?: number
   log: Logger
 }
 
 const WRITE_LINES = 5000
 const TIMEOUT_MS = 20_000
+const CLOCKS_MS = 10_000
 
-/** A field that every point of a measurement has, to count by. */
-const COUNTED_FIELD = { passage: 'lane', reading: 'value', score: 'value' } as const
+/** One series of an answer; `tags` if the query grouped by tags. */
+export interface InfluxSeries {
+  tags?: Record<string, string>
+  columns: string[]
+  values: (string | number | null)[][]
+}
 
 interface QueryResult {
   error?: string
   results?: {
     error?: string
-    series?: { columns: string[]; values: (string | number | null)[][] }[]
+    series?: InfluxSeries[]
   }[]
 }
 
@@ -37,11 +70,24 @@ class InfluxTimeSeries implements TimeSeries {
   readonly #options: InfluxOptions
   readonly #client: InfluxDB
   readonly #log: Logger
+  readonly #database: InfluxDatabase
+  readonly #stale: StaleStretches
+  #hasDeleted = false
 
   constructor(options: InfluxOptions) {
     this.#options = options
     this.#log = options.log.child({ component: 'timeseries' })
     this.#client = new InfluxDB({ url: options.url, token: options.token, timeout: TIMEOUT_MS })
+    this.#database = {
+      query: (q) => this.#querySeries(q),
+      write: async (lines) => {
+        for (let offset = 0; offset < lines.length; offset += WRITE_LINES) {
+          const failure = await this.#send(lines.slice(offset, offset + WRITE_LINES))
+          if (failure) throw new Error(`InfluxDB: ${reasonOf(failure)}`, { cause: failure })
+        }
+      },
+    }
+    this.#stale = new StaleStretches(this.#database, options.clocksMs ?? CLOCKS_MS)
   }
 
   async append(points: readonly Point[]): Promise<RefusedPoint[]> {
@@ -49,27 +95,46 @@ class InfluxTimeSeries implements TimeSeries {
     for (let offset = 0; offset < points.length; offset += WRITE_LINES) {
       await this.#write(points.slice(offset, offset + WRITE_LINES), refused)
     }
+    // Afterwards: a crash in between is repaired by the batch that comes again, which marks again.
+    await this.#stale.mark(points)
     return refused
   }
 
   async scoredSeries(query: SeriesQuery): Promise<SeriesPoint[]> {
-    const { beginMs, endMs } = stepSpan(query)
-    const rows = await this.#query(
-      `SELECT mean("value"), max("score"), mean("expectedLow"), mean("expectedHigh") FROM "score"
-       WHERE "device" = ${influxText(query.deviceId)} AND "series" = ${influxText(query.series)}
-       AND ${isInside(query.scope)} AND time >= ${beginMs}ms AND time < ${endMs}ms GROUP BY time(${query.stepMs}ms) fill(none)`,
-    )
-    const found = new Map<number, SeriesPoint>()
-    for (const [atMs, value, score, expectedLow, expectedHigh] of rows as number[][]) {
-      found.set(atMs!, {
-        atMs: atMs!,
-        value: value ?? null,
-        score: score ?? null,
-        expectedLow: expectedLow ?? null,
-        expectedHigh: expectedHigh ?? null,
-      })
+    const condition = `"device" = ${influxText(query.deviceId)} AND "series" = ${influxText(query.series)}`
+    const steps = await this.#sums('score', query, `${condition} AND ${isInside(query.scope)}`)
+    const found = new Map([...steps].map(([atMs, sums]) => [atMs, seriesPointOf(atMs, sums)]))
+    return fillSteps(query, found, (atMs) => seriesPointOf(atMs, {}))
+  }
+
+  async passageFlow(query: FlowQuery): Promise<FlowPoint[]> {
+    const { deviceId, scope } = query
+    const device = deviceId === undefined ? '' : `"device" = ${influxText(deviceId)} AND `
+    const steps = await this.#sums('passage', query, device + isInside(scope))
+    const found = new Map([...steps].map(([atMs, sums]) => [atMs, flowPointOf(atMs, sums)]))
+    return fillSteps(query, found, (atMs) => flowPointOf(atMs, {}))
+  }
+
+  runRollups(nowMs: number): Promise<number> {
+    return runInfluxRollups(this.#database, this.#stale, nowMs)
+  }
+
+  async runRetention(rawFrom: RawFrom, sumsFrom: { minute: number; hour: number }): Promise<void> {
+    for (const measurement of MEASUREMENTS) {
+      const wishedMs = stretchOf(rawFrom[measurement])
+      const beforeMs = isRolled(measurement)
+        ? await this.#stale.deleteBefore(measurement, wishedMs)
+        : wishedMs
+      await this.#deleteBefore(measurement, beforeMs)
     }
-    return fillSteps(query, found)
+    for (const measurement of ROLLED) {
+      await this.#deleteBefore(measurement + SUFFIX.minute, sumsFrom.minute)
+      await this.#deleteBefore(measurement + SUFFIX.hour, sumsFrom.hour)
+    }
+    await this.#deleteBefore(
+      STALE_MEASUREMENT,
+      Math.min(...ROLLED.map((measurement) => rawFrom[measurement])),
+    )
   }
 
   async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
@@ -92,17 +157,28 @@ class InfluxTimeSeries implements TimeSeries {
   }
 
   async count(scope: string): Promise<PointCounts> {
-    const where = scope === '' ? '' : `WHERE ${isInside(scope)}`
-    const count = async (measurement: string, field: string) => {
-      const [row] = await this.#query(`SELECT count("${field}") FROM "${measurement}" ${where}`)
-      return Number(row?.[1] ?? 0)
+    const where = scope === '' ? '' : `AND ${isInside(scope)}`
+    const ask = async (what: string) => Number((await this.#query(what))[0]?.[1] ?? 0)
+    // From the sums as far as they go: counting every point would take longer the longer the hub runs.
+    const all = { beginMs: 0, endMs: LATEST_MS, stepMs: HOUR_MS }
+    const countRolled = async (measurement: Rolled) => {
+      let count = 0
+      for (const { resolution, fromMs, toMs } of partsFor(all, await this.#stale.ranges(measurement))) {
+        const isRaw = resolution === 'raw'
+        const table = isRaw ? measurement : measurement + SUFFIX[resolution]
+        const what = isRaw ? `count("${SUMS[measurement][0]!.of}")` : 'sum("n")'
+        count += await ask(
+          `SELECT ${what} FROM "${table}" WHERE time >= ${fromMs}ms AND time < ${toMs}ms ${where}`,
+        )
+      }
+      return count
     }
     const [passages, readings, scores, edges, cameras] = await Promise.all([
-      count('passage', COUNTED_FIELD.passage),
-      count('reading', COUNTED_FIELD.reading),
-      count('score', COUNTED_FIELD.score),
-      count('health', 'uptimeSeconds'),
-      count('health', 'framesAnalysed'),
+      countRolled('passage'),
+      countRolled('reading'),
+      countRolled('score'),
+      ask(`SELECT count("uptimeSeconds") FROM "health" WHERE time >= 0 ${where}`),
+      ask(`SELECT count("framesAnalysed") FROM "health" WHERE time >= 0 ${where}`),
     ])
     return { passages, readings, total: passages + readings + scores + edges + cameras }
   }
@@ -156,10 +232,49 @@ class InfluxTimeSeries implements TimeSeries {
     }
   }
 
+  /** The sums of each step that has any. */
+  async #sums(measurement: Rolled, query: Steps, condition: string): Promise<Map<number, Sums>> {
+    const { stepMs } = query
+    const columns = SUMS[measurement]
+    const steps = new Map<number, Sums>()
+    for (const part of partsFor({ ...stepSpan(query), stepMs }, await this.#stale.ranges(measurement))) {
+      const { resolution, fromMs, toMs } = part
+      const isRaw = resolution === 'raw'
+      const table = isRaw ? measurement : measurement + SUFFIX[resolution]
+      const sums = columns.map(({ name, of, how }) =>
+        isRaw ? `${how}("${of}")` : `${againBy(how)}("${name}")`,
+      )
+      const rows = await this.#query(
+        `SELECT ${sums.join(', ')} FROM "${table}" WHERE ${condition} AND time >= ${fromMs}ms AND time < ${toMs}ms
+         GROUP BY time(${stepMs}ms) fill(none)`,
+      )
+      for (const [atMs, ...values] of rows as [number, ...(number | null)[]][]) {
+        const more = Object.fromEntries(columns.map(({ name }, index) => [name, values[index] ?? null]))
+        addSums(measurement, steps, atMs, more)
+      }
+    }
+    return steps
+  }
+
+  /** InfluxDB 3 deletes by the retention of its database only; it is told once and left to that. */
+  async #deleteBefore(measurement: string, beforeMs: number): Promise<void> {
+    if (beforeMs <= 0) return
+    try {
+      await this.#querySeries(`DELETE FROM "${measurement}" WHERE time < ${beforeMs}ms`, 'POST')
+    } catch (err) {
+      if (!this.#hasDeleted) this.#log.warn({ err, measurement }, 'old points could not be deleted')
+      this.#hasDeleted = true
+    }
+  }
+
   async #query(q: string): Promise<(string | number | null)[][]> {
+    return (await this.#querySeries(q))[0]?.values ?? []
+  }
+
+  async #querySeries(q: string, method: 'GET' | 'POST' = 'GET'): Promise<InfluxSeries[]> {
     const { bucket } = this.#options
     const search = new URLSearchParams({ db: bucket, epoch: 'ms', q: q.replaceAll(/\s+/g, ' ') })
-    const response = await this.#fetch(`/query?${search}`)
+    const response = await this.#fetch(`/query?${search}`, method)
     const text = await response.text()
     let body: QueryResult
     try {
@@ -171,12 +286,13 @@ class InfluxTimeSeries implements TimeSeries {
     if (failure !== undefined || !response.ok) {
       throw new Error(`InfluxDB answers ${response.status} to a query: ${failure ?? text.slice(0, 200)}`)
     }
-    return body.results?.[0]?.series?.[0]?.values ?? []
+    return body.results?.[0]?.series ?? []
   }
 
-  #fetch(path: string): Promise<Response> {
+  #fetch(path: string, method = 'GET'): Promise<Response> {
     const base = this.#options.url.replace(/\/$/, '')
     return fetch(base + path, {
+      method,
       headers: { authorization: `Token ${this.#options.token}` },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
