@@ -16,7 +16,10 @@ export interface TellingFeatures {
   streams: Pick<Streams, 'grantViews'>
 }
 
-/** Each thing once, however often it changed. Alerts first, then what they are part of, so that a screen can place them. */
+/**
+ * Each thing once, however often it changed. Alerts first, in the order in which they were taken, then what they are part
+ * of, so that a screen can place them.
+ */
 export async function messagesFor(
   db: DbOrTransaction,
   { incidents, dispatches, evidence, devices, streams }: TellingFeatures,
@@ -25,7 +28,11 @@ export async function messagesFor(
   const idsOf = (kind: ChangeKind) => [
     ...new Set(changes.filter((change) => change.kind === kind).map((change) => change.subjectId)),
   ]
-  const alerts = await incidents.alertViews(db, idsOf('alert'))
+  const alertIds = idsOf('alert')
+  const place = new Map(alertIds.map((alertId, index) => [alertId, index]))
+  const alerts = (await incidents.alertViews(db, alertIds)).sort(
+    (a, b) => place.get(a.alertId)! - place.get(b.alertId)!,
+  )
   const complete = await evidence.completeOf(db, idsOf('evidence'))
   const incidentIds = [...new Set([...alerts.map((alert) => alert.incidentId), ...idsOf('incident')])]
   const incidentViews = await incidents.views(db, incidentIds)
