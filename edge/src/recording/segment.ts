@@ -19,6 +19,7 @@ export class Segment {
   #waitingBytes = 0
   #work: Promise<void> = Promise.resolve()
   #isFinished: boolean
+  #finishing: Promise<void> = Promise.resolve()
 
   /** `bytes` is what the disk holds of a segment of an earlier run. */
   constructor(folder: string, name: SegmentName, bytes = 0) {
@@ -79,9 +80,15 @@ export class Segment {
   }
 
   /** Writes what is left, syncs, and gives it its final name. Rejects if that fails; the file is then closed. */
-  async finish(): Promise<void> {
-    if (this.#isFinished) return
-    this.#isFinished = true
+  finish(): Promise<void> {
+    if (!this.#isFinished) {
+      this.#isFinished = true
+      this.#finishing = this.#finish()
+    }
+    return this.#finishing
+  }
+
+  async #finish(): Promise<void> {
     try {
       await this.flush()
       await this.#file!.datasync()
@@ -99,6 +106,8 @@ export class Segment {
     this.#isFinished = true
     this.#waiting = []
     await this.#work.catch(() => undefined)
+    // Else the file would get its final name after it was deleted under the other.
+    await this.#finishing.catch(() => undefined)
     await this.#file?.close().catch(() => undefined)
     this.#file = undefined
     await rm(this.path, { force: true })
