@@ -121,6 +121,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   })
   const dispatches: Dispatches = dispatchFeature({ relational, audit, changes, access, incidents, evidence })
   const streams = streamsFeature({
+    config,
     hubId,
     relational,
     audit,

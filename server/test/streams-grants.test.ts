@@ -1,3 +1,4 @@
+import type { CameraPolicy } from '@patrolhub/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually, type StreamsHub, startStreamsHub, type Viewer } from './support/streams.ts'
 
@@ -76,6 +77,182 @@ describe('asking for a grant', () => {
       expect((await hub.ask(who, 'POST', '/api/grants', wish)).status, role).toBe(403)
     }
     expect((await hub.ask(undefined, 'POST', '/api/grants', wish)).status).toBe(401)
+  })
+})
+
+describe('the policy', () => {
+  const put = (who: Viewer | undefined, sensitivity: string, policy: object) =>
+    hub.ask(who, 'PUT', `/api/grant-policies/${sensitivity}`, policy)
+  const shipped = async () => {
+    const administrator = await hub.viewer('administrator', hub.rootScope)
+    const { json } = await hub.ask(administrator, 'GET', '/api/grant-policies')
+    const before = new Map(
+      json.items.map((item: { sensitivity: string; policy: CameraPolicy }) => [
+        item.sensitivity,
+        item.policy,
+      ]),
+    ) as Map<string, CameraPolicy>
+    return { administrator, before }
+  }
+  const wish = { purpose: 'alert_check', minutes: 480 }
+  const request = (who: Viewer, body: object) => hub.ask(who, 'POST', '/api/grants', { ...wish, ...body })
+
+  it('begins as it always was, and is changed by an administrator of the whole hub only, on the record', async () => {
+    const { administrator, before } = await shipped()
+    const open = { needsNote: false, needsIncident: false, needsSecondPerson: false, outside: 'no' } as const
+    expect(before.get('public')).toEqual({ ...open, maxMinutes: 240 })
+    expect(before.get('controlled')).toEqual({ ...open, maxMinutes: 120, needsNote: true })
+    const strict = { ...open, maxMinutes: 60, needsNote: true, needsSecondPerson: true }
+    expect(before.get('restricted')).toEqual(strict)
+    const wanted = { ...before.get('public')!, maxMinutes: 5 }
+    expect((await put(undefined, 'public', wanted)).status).toBe(401)
+    expect((await put(await hub.viewer('supervisor', hub.rootScope), 'public', wanted)).status).toBe(403)
+    const local = await put(await hub.viewer('administrator', '410502'), 'public', wanted)
+    expect([local.status, local.json.code]).toEqual([403, 'HUB_OUT_OF_SCOPE'])
+    for (const broken of [
+      { ...wanted, maxMinutes: 0 },
+      { ...wanted, outside: 'all' },
+      { maxMinutes: 5 },
+      { ...wanted, x: 1 },
+    ]) {
+      expect((await put(administrator, 'public', broken)).status).toBe(400)
+    }
+    expect((await put(administrator, 'secret', wanted)).status).toBe(400)
+
+    expect((await put(administrator, 'public', wanted)).status).toBe(200)
+    const grant = (await request(await hub.viewer(), { cameraId: 'pub' })).json
+    expect(grant.endAtMs - grant.beginAtMs).toBe(5 * 60_000)
+    await put(administrator, 'public', before.get('public')!)
+    const rows = await hub.relational.read.selectFrom('audit').selectAll().orderBy('seq').execute()
+    const entries = rows.filter((row) => row.action === 'grant-policy.changed')
+    expect(entries).toHaveLength(2)
+    expect(entries[0]).toMatchObject({ actor_id: administrator.userId, subject: 'sensitivity:public' })
+    expect(JSON.parse(entries[0]!.detail)).toMatchObject({
+      before: { maxMinutes: 240 },
+      after: { maxMinutes: 5 },
+    })
+  })
+
+  it('may ask for an incident that is not over, and then public cameras are open at once', async () => {
+    const { administrator, before } = await shipped()
+    const who = await hub.viewer()
+    const incidentId = await hub.incident()
+    await put(administrator, 'public', { ...before.get('public')!, needsIncident: true })
+    try {
+      const without = await request(who, { cameraId: 'pub' })
+      expect([without.status, without.json.code]).toEqual([422, 'HUB_GRANT_POLICY'])
+      expect(without.json.details[0]).toContain('/incidentId')
+      expect((await request(who, { cameraId: 'pub', incidentId })).json.state).toBe('active')
+      const over = await hub.incident('410502003', 'closed')
+      expect((await request(who, { cameraId: 'pub', incidentId: over })).json.details).toEqual([
+        '/incidentId: the incident is closed',
+      ])
+      const elsewhere = await hub.incident('410503001')
+      expect((await request(who, { cameraId: 'pub', incidentId: elsewhere })).status).toBe(404)
+    } finally {
+      await put(administrator, 'public', before.get('public')!)
+    }
+  })
+
+  it('that asks for a second person from now on ends the grants that had none', async () => {
+    const { administrator, before } = await shipped()
+    const grant = await hub.grant(await hub.viewer(), 'pub')
+    await put(administrator, 'public', { ...before.get('public')!, needsSecondPerson: true })
+    try {
+      await eventually(async () => (await auditOf(grant.grantId)).at(-1)?.detail.why === 'now restricted')
+    } finally {
+      await put(administrator, 'public', before.get('public')!)
+    }
+  })
+
+  it('asks for a second person off duty and out of hours, and says why on the record', async () => {
+    const set = (who: Viewer, values: { is_on_duty?: 0 | 1; allowed_hours?: string }) =>
+      hub.relational.write.updateTable('user_account').set(values).where('user_id', '=', who.userId).execute()
+    for (const [values, says] of [
+      [{ is_on_duty: 0 }, 'off duty: a second person has to agree'],
+      [{ allowed_hours: '[]' }, 'outside the hours: a second person has to agree'],
+    ] as const) {
+      const who = await hub.viewer()
+      await set(who, values)
+      const pending = await hub.grant(who, 'pub')
+      expect(pending.state).toBe('pending')
+      expect((await auditOf(pending.grantId))[0]?.detail.because).toEqual([says])
+      const supervisor = await hub.viewer('supervisor')
+      const approve = `/api/grants/${pending.grantId}/approval`
+      expect((await hub.ask(supervisor, 'POST', approve, { approve: true })).json.state).toBe('active')
+      // It was given with a second person: that it is late does not end it.
+      hub.streams.look()
+      const marker = await hub.grant(await hub.viewer(), 'pub')
+      await eventually(async () => (await stateOf(who, marker.grantId)) === undefined)
+      expect(await stateOf(who, pending.grantId)).toBe('active')
+    }
+  })
+
+  it('may open cameras outside the scope to requests, and then shows no more than it says', async () => {
+    const { administrator, before } = await shipped()
+    const note = 'a car drove over the border of the county'
+    const who = await hub.viewer('operator', '410502')
+    const near = await hub.viewer('supervisor', '410502')
+    const there = await hub.viewer('supervisor', '410503')
+    const refused = await request(who, { cameraId: 'far', note })
+    const missing = await request(who, { cameraId: 'nix', note })
+    const told = ({ status, json }: { status: number; json: { code: string; message: string } }) => [
+      status,
+      json.code,
+      json.message,
+    ]
+    expect(told(refused)).toEqual(
+      told(missing).map((one) => (typeof one === 'string' ? one.replace('nix', 'far') : one)),
+    )
+    await put(administrator, 'public', { ...before.get('public')!, outside: 'id' })
+    try {
+      expect((await request(who, { cameraId: 'far' })).json.details).toHaveLength(1)
+      const heard = {
+        near: await hub.listen(near),
+        there: await hub.listen(there),
+        own: await hub.listen(who),
+      }
+      const { status, json } = await request(who, { cameraId: 'far', note })
+      expect([status, json.state, json.cameraName]).toEqual([201, 'pending', 'far'])
+      const known = [
+        'grantId',
+        'userId',
+        'userName',
+        'cameraId',
+        'cameraName',
+        'purpose',
+        'note',
+        'state',
+        'beginAtMs',
+        'endAtMs',
+      ]
+      expect(Object.keys(json).sort()).toEqual([...known].sort())
+      const approve = `/api/grants/${json.grantId}/approval`
+      expect((await hub.ask(near, 'POST', approve, { approve: true })).status).toBe(404)
+      expect(await stateOf(near, json.grantId)).toBeUndefined()
+      expect((await hub.ask(there, 'POST', approve, { approve: true })).json.state).toBe('active')
+      await eventually(() =>
+        heard.own.some(({ grantId, state }) => grantId === json.grantId && state === 'active'),
+      )
+      await eventually(() => heard.there.some(({ state }) => state === 'active'))
+      expect(heard.near.filter(({ grantId }) => grantId === json.grantId)).toEqual([])
+      expect(heard.own.every(({ cameraName }) => cameraName === 'far')).toBe(true)
+
+      await put(administrator, 'public', { ...before.get('public')!, outside: 'name' })
+      const named = (await request(who, { cameraId: 'far', note })).json
+      expect(named.cameraName).toBe('Camera far')
+
+      // Whoever moves takes nothing along.
+      const { write } = hub.relational
+      await write
+        .updateTable('user_account')
+        .set({ scope: '410504' })
+        .where('user_id', '=', who.userId)
+        .execute()
+      await eventually(async () => (await auditOf(json.grantId)).at(-1)?.detail.why === 'scope')
+    } finally {
+      await put(administrator, 'public', before.get('public')!)
+    }
   })
 })
 
@@ -173,6 +350,14 @@ describe('the end of a grant', () => {
           .set({ sensitivity: 'restricted' })
           .where('device_id', '=', 'pub')
           .execute(),
+      'off duty': ({ userId }) =>
+        write.updateTable('user_account').set({ is_on_duty: 0 }).where('user_id', '=', userId).execute(),
+      'out of hours': ({ userId }) =>
+        write
+          .updateTable('user_account')
+          .set({ allowed_hours: '[]' })
+          .where('user_id', '=', userId)
+          .execute(),
       'camera gone': () => write.deleteFrom('device').where('device_id', '=', 'pub').execute(),
       time: async () => {
         hub.clock.offsetMs += 10 * 60_000
@@ -188,6 +373,30 @@ describe('the end of a grant', () => {
       const last = (await auditOf(grant.grantId)).at(-1)
       expect(last?.detail.why).toBe(why)
       expect(last?.action).toBe(why === 'time' ? 'grant.expired' : 'grant.revoked')
+    }
+  })
+
+  it('comes with the closing or dismissal of the incident that it was given for', async () => {
+    const who = await hub.viewer()
+    for (const [state, to] of [
+      ['verified', 'closed'],
+      ['reported', 'dismissed'],
+    ] as const) {
+      const incidentId = await hub.incident('410502003', state)
+      const other = await hub.grant(who, 'pub', { incidentId: await hub.incident() })
+      const active = await hub.grant(who, 'pub', { incidentId })
+      const pending = await hub.grant(who, 'res', { incidentId, note: 'why' })
+      const moved = await hub.ask(who, 'POST', `/api/incidents/${incidentId}/transitions`, {
+        to,
+        note: 'over',
+      })
+      expect(moved.status).toBe(200)
+      for (const { grantId } of [active, pending]) {
+        await eventually(async () => (await auditOf(grantId)).at(-1)?.detail.why === 'incident over')
+      }
+      expect(await stateOf(who, other.grantId)).toBe('active')
+      const late = { cameraId: 'pub', purpose: 'alert_check', minutes: 5, incidentId }
+      expect((await hub.ask(who, 'POST', '/api/grants', late)).status).toBe(422)
     }
   })
 

@@ -7,6 +7,7 @@ import type {
   Dispatch,
   DispatchList,
   GrantList,
+  GrantPolicies,
   IncidentDetail,
   IncidentPage,
   OpenSession,
@@ -36,6 +37,7 @@ export const keys = {
   incident: (incidentId: string) => ['incident', incidentId],
   devices: ['devices'],
   grants: ['grants'],
+  grantPolicies: ['grant-policies'],
   dispatches: ['dispatches'],
   teams: ['teams'],
   users: ['users'],
@@ -103,6 +105,11 @@ export const regionsQuery = queryOptions({
   queryFn: ({ signal }) => api.get<Region[]>('/api/regions', { signal }),
   staleTime: 10 * 60_000,
   retry: false,
+})
+
+export const grantPoliciesQuery = queryOptions({
+  queryKey: keys.grantPolicies,
+  queryFn: ({ signal }) => api.get<GrantPolicies>('/api/grant-policies', { signal }),
 })
 
 export const grantsQuery = queryOptions({

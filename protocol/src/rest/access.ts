@@ -45,7 +45,9 @@ export const DecisionView = Type.Object({
   about: Type.String(),
   effect: Type.Union([Type.Literal('allow'), Type.Literal('deny')]),
   /** What has to be met besides, e.g. a second person who agrees. */
-  obligations: Type.Array(Type.Union([Type.Literal('second-person'), Type.Literal('note')])),
+  obligations: Type.Array(
+    Type.Union([Type.Literal('second-person'), Type.Literal('note'), Type.Literal('incident')]),
+  ),
   checks: Type.Array(
     Type.Object({
       rule: Type.String(),

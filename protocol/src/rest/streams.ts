@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { Sensitivity } from '../messages/uplink.ts'
 import { EpochMs } from '../units.ts'
 
 export const PURPOSES = [
@@ -10,6 +11,34 @@ export const PURPOSES = [
 ] as const
 export const Purpose = Type.Union(PURPOSES.map((purpose) => Type.Literal(purpose)))
 export type Purpose = (typeof PURPOSES)[number]
+
+/** What cameras of a sensitivity ask of who wants to watch them. */
+export const CameraPolicy = Type.Object(
+  {
+    /** A longer wish is shortened to this. */
+    maxMinutes: Type.Integer({ minimum: 1, maximum: 480 }),
+    /** A word on why, besides the purpose. */
+    needsNote: Type.Boolean(),
+    /** Only for an incident that is not over. */
+    needsIncident: Type.Boolean(),
+    /** A second person, with `grant.approve` and the camera in their scope, has to agree. */
+    needsSecondPerson: Type.Boolean(),
+    /**
+     * For somebody outside whose scope the camera lies: `no` as if it did not exist; `id` and `name` it may be asked for
+     * with a note and a second person, and its id or also its name is shown.
+     */
+    outside: Type.Union([Type.Literal('no'), Type.Literal('id'), Type.Literal('name')]),
+  },
+  { additionalProperties: false },
+)
+export type CameraPolicy = Static<typeof CameraPolicy>
+/** GET /api/grant-policies ; PUT /api/grant-policies/:sensitivity takes a CameraPolicy. */
+export const GrantPolicies = Type.Object({
+  items: Type.Array(
+    Type.Object({ sensitivity: Type.Unsafe<Sensitivity>(Sensitivity), policy: CameraPolicy }),
+  ),
+})
+export type GrantPolicies = Static<typeof GrantPolicies>
 
 /** POST /api/grants ; answers Grant. `other` needs a note. */
 export const NewGrant = Type.Object(
@@ -24,7 +53,7 @@ export const NewGrant = Type.Object(
 )
 export type NewGrant = Static<typeof NewGrant>
 
-/** `pending` waits for a second person (camera `restricted`); the others say how it stands now. */
+/** `pending` waits for a second person; the others say how it stands now. */
 export const GrantState = Type.Union([
   Type.Literal('pending'),
   Type.Literal('active'),

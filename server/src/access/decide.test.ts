@@ -1,6 +1,7 @@
-import { covers } from '@patrolhub/protocol'
+import { type CameraPolicy, covers } from '@patrolhub/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { STRICTEST } from './camera-policy.ts'
 import { decide, type Subject, whyNot } from './decide.ts'
 import { isInHours } from './hours.ts'
 import { ONLY_ON_DUTY, PERMISSIONS, ROLE_PERMISSIONS } from './permissions.ts'
@@ -55,18 +56,30 @@ describe('the decision', () => {
     }
   })
 
-  it('asks for a note and a second person by the camera, and for a second person out of hours', () => {
-    const asks = (sensitivity: string, atMs: number) =>
-      decide(operator, 'grant.request', { region: '410502003', sensitivity }, { atMs }).obligations.sort()
+  it('asks for a note and a second person by the camera, and for a second person off duty and out of hours', () => {
+    const open = { ...STRICTEST, needsNote: false, needsSecondPerson: false }
+    const asks = (policy: Partial<CameraPolicy>, atMs: number, who = operator, region = '410502003') => {
+      const camera = { sensitivity: 'public', policy: { ...open, ...policy } }
+      const { effect, obligations } = decide(who, 'grant.request', { region, camera }, { atMs })
+      return effect === 'deny' ? effect : obligations.sort()
+    }
     const monday = SUNDAY_NOON + DAY_MS
-    expect(asks('public', monday)).toEqual([])
-    expect(asks('controlled', monday)).toEqual(['note'])
-    expect(asks('restricted', monday)).toEqual(['note', 'second-person'])
-    expect(asks('a word of a later version', monday)).toEqual(['note', 'second-person'])
-    expect(asks('public', SUNDAY_NOON)).toEqual(['second-person'])
-    const elsewhere = { region: '410503', sensitivity: 'restricted' }
-    const denied = decide(operator, 'grant.request', elsewhere, { atMs: monday })
-    expect([denied.effect, denied.obligations]).toEqual(['deny', []])
+    expect(asks({}, monday)).toEqual([])
+    expect(asks({ needsNote: true }, monday)).toEqual(['note'])
+    expect(asks({ needsIncident: true }, monday)).toEqual(['incident'])
+    expect(asks(STRICTEST, monday)).toEqual(['note', 'second-person'])
+    expect(asks({}, SUNDAY_NOON), 'out of hours').toEqual(['second-person'])
+    expect(asks({}, monday, { ...operator, isOnDuty: false }), 'off duty').toEqual(['second-person'])
+    expect(asks({}, monday, operator, '410503'), 'outside the scope').toBe('deny')
+    expect(asks({ outside: 'id' }, monday, operator, '410503')).toEqual(['note', 'second-person'])
+    const elsewhere = {
+      region: '410503',
+      camera: { sensitivity: 'public', policy: { ...open, outside: 'id' as const } },
+    }
+    for (const action of ['grant.approve', 'device.read', 'grant.revoke-any'] as const) {
+      const all = { ...operator, permissions: new Set(PERMISSIONS) }
+      expect(decide(all, action, elsewhere, { atMs: monday }).effect, 'asking only').toBe('deny')
+    }
   })
 })
 

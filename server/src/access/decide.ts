@@ -4,14 +4,14 @@
  * explains all ask here; a query that answers many rows asks for the scope as a condition (scope.ts), which is the same
  * rule in SQL.
  */
-import { type AllowedHours, covers, type Sensitivity } from '@patrolhub/protocol'
+import { type AllowedHours, type CameraPolicy, covers } from '@patrolhub/protocol'
 import { isInHours } from './hours.ts'
 import {
   isPermission,
   ONLY_IN_HOURS,
   ONLY_ON_DUTY,
   type Permission,
-  SECOND_PERSON_OUT_OF_HOURS,
+  SECOND_PERSON_OFF_DUTY,
 } from './permissions.ts'
 
 export interface Subject {
@@ -28,8 +28,8 @@ export interface Subject {
 /** What it is done to; what is not given is not asked about. */
 export interface Resource {
   region?: string
-  /** Of a camera; a word that is not known counts as `restricted`. */
-  sensitivity?: string
+  /** With what it asks for; see camera-policy.ts. */
+  camera?: { sensitivity: string; policy: CameraPolicy }
 }
 
 export interface Context {
@@ -44,10 +44,12 @@ export interface Check {
   ok: boolean
   /** What was compared with what. */
   says: string
+  /** What this rule wants met besides. */
+  needs: readonly Obligation[]
 }
 
-/** What has to be met besides: a second person who agrees, a note that says why. */
-export type Obligation = 'second-person' | 'note'
+/** What has to be met besides: a second person who agrees, a note that says why, an incident that is not over. */
+export type Obligation = 'second-person' | 'note' | 'incident'
 
 export interface Decision {
   effect: 'allow' | 'deny'
@@ -57,10 +59,13 @@ export interface Decision {
   obligations: Obligation[]
 }
 
+/** Of who asks for a camera that lies outside their scope, where its policy allows to ask at all. */
+const FROM_OUTSIDE: readonly Obligation[] = ['note', 'second-person']
+
 export function decide(subject: Subject, action: string, resource: Resource, context: Context): Decision {
   const checks: Check[] = []
-  const obligations = new Set<Obligation>()
-  const check = (rule: Rule, ok: boolean, says: string) => checks.push({ rule, ok, says })
+  const check = (rule: Rule, ok: boolean, says: string, needs: readonly Obligation[] = []) =>
+    checks.push({ rule, ok, says, needs })
 
   const permission = isPermission(action) ? action : undefined
   if (permission === undefined) {
@@ -73,38 +78,42 @@ export function decide(subject: Subject, action: string, resource: Resource, con
   if (resource.region !== undefined) {
     const reaches = covers(subject.scope, resource.region)
     const where = reaches ? 'lies inside' : 'lies outside'
-    check('scope', reaches, `region ${resource.region} ${where} the scope ${subject.scope}`)
+    const says = `region ${resource.region} ${where} the scope ${subject.scope}`
+    const outside = permission === 'grant.request' ? (resource.camera?.policy.outside ?? 'no') : 'no'
+    if (reaches || outside === 'no') check('scope', reaches, says)
+    else check('scope', true, `${says}: asks for: ${FROM_OUTSIDE.join(', ')}`, FROM_OUTSIDE)
   }
   if (ONLY_ON_DUTY.has(permission)) {
     check('duty', subject.isOnDuty, subject.isOnDuty ? 'on duty' : `off duty: ${action} is for those on duty`)
+  } else if (SECOND_PERSON_OFF_DUTY.has(permission)) {
+    if (subject.isOnDuty) check('duty', true, 'on duty')
+    else check('duty', true, 'off duty: a second person has to agree', ['second-person'])
   }
   const isStrict = ONLY_IN_HOURS.has(permission)
-  if (isStrict || SECOND_PERSON_OUT_OF_HOURS.has(permission)) {
+  if (isStrict || SECOND_PERSON_OFF_DUTY.has(permission)) {
     const isIn = isInHours(subject.hours, context.atMs)
-    if (!isIn && !isStrict) obligations.add('second-person')
     const outside = isStrict ? 'outside the hours' : 'outside the hours: a second person has to agree'
-    check('hours', isIn || !isStrict, isIn ? 'inside the hours' : outside)
+    const needs: Obligation[] = !isIn && !isStrict ? ['second-person'] : []
+    check('hours', isIn || !isStrict, isIn ? 'inside the hours' : outside, needs)
   }
-  if (permission === 'grant.request' && resource.sensitivity !== undefined) {
-    const needs = needsOf(resource.sensitivity)
-    for (const need of needs) obligations.add(need)
+  if (permission === 'grant.request' && resource.camera !== undefined) {
+    const { sensitivity, policy } = resource.camera
+    const needs = needsOf(policy)
     const asks = needs.length === 0 ? 'asks for nothing more' : `asks for: ${needs.join(', ')}`
-    check('sensitivity', true, `a ${resource.sensitivity} camera ${asks}`)
+    check('sensitivity', true, `a ${sensitivity} camera ${asks}`, needs)
   }
 
   const isAllowed = checks.every(({ ok }) => ok)
-  return { effect: isAllowed ? 'allow' : 'deny', checks, obligations: isAllowed ? [...obligations] : [] }
+  const obligations = isAllowed ? [...new Set(checks.flatMap(({ needs }) => needs))] : []
+  return { effect: isAllowed ? 'allow' : 'deny', checks, obligations }
 }
 
-function needsOf(sensitivity: string): Obligation[] {
-  switch (sensitivity as Sensitivity) {
-    case 'public':
-      return []
-    case 'controlled':
-      return ['note']
-    default:
-      return ['note', 'second-person']
-  }
+function needsOf(policy: CameraPolicy): Obligation[] {
+  const needs: Obligation[] = []
+  if (policy.needsNote) needs.push('note')
+  if (policy.needsIncident) needs.push('incident')
+  if (policy.needsSecondPerson) needs.push('second-person')
+  return needs
 }
 
 /** True if the decision is to allow; obligations are the asker's to meet. */

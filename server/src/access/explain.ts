@@ -2,6 +2,7 @@
 import type { AllowedHours, DecisionView } from '@patrolhub/protocol'
 import { HubError } from '../errors.ts'
 import type { Relational } from '../ports/relational.ts'
+import { cameraWithPolicy } from './camera-policy.ts'
 import { decide, type Resource } from './decide.ts'
 import type { Roles } from './roles.ts'
 import { mayReach, type Scoped } from './scope.ts'
@@ -72,7 +73,10 @@ export async function explain(
     problems.length > 0
       ? problems.map((says) => ({ rule: 'account', ok: false, says }))
       : [{ rule: 'account', ok: true, says: 'the account is in order' }]
-  const checks = [...account, ...decision.checks]
+  const checks = [
+    ...account,
+    ...decision.checks.map(({ rule, ok: isOk, says }) => ({ rule, ok: isOk, says })),
+  ]
   const isAllowed = checks.every(({ ok }) => ok)
   return {
     username,
@@ -93,17 +97,12 @@ async function resourceOf(
     if (region === undefined) return { resource: {}, about: 'anything inside the scope' }
     return { resource: { region }, about: `region ${region}` }
   }
-  const camera = await relational.read
-    .selectFrom('device')
-    .select(['name', 'region', 'sensitivity'])
-    .where('device_id', '=', cameraId)
-    .where('kind', '=', 'camera')
-    .executeTakeFirst()
+  const camera = await cameraWithPolicy(relational.read, cameraId)
   if (!camera || (asker && !mayReach(asker, camera.region))) {
     throw new HubError('HUB_NOT_FOUND', `no camera ${cameraId}`)
   }
-  const { name, ...resource } = camera
-  return { resource, about: `camera ${name} (${cameraId})` }
+  const resource = { region: camera.region, camera }
+  return { resource, about: `camera ${camera.name} (${cameraId})` }
 }
 
 /** For a terminal. */

@@ -25,6 +25,7 @@ const MEANING = {
   'access.explain': 'see why somebody may or may not do something',
   'token.write': 'make and revoke service tokens',
   'edge.write': 'make the credential of an edge',
+  'policy.write': 'change what cameras ask of who wants to watch them; over the whole hub only',
   'region.write': 'name a division',
   'audit.read': 'read the record of who did what',
 } as const
@@ -88,6 +89,7 @@ export const PRIVILEGED: ReadonlySet<Permission> = new Set([
   'token.write',
   'audit.read',
 ])
+  'policy.write',
 
 /** What a service token may be given: it reads, and keeps the list of edges and places. Acting is for people. */
 export const FOR_SERVICES: ReadonlySet<Permission> = new Set([...WATCH, 'edge.write', 'region.write'])
@@ -96,14 +98,13 @@ export const FOR_SERVICES: ReadonlySet<Permission> = new Set([...WATCH, 'edge.wr
 export const ONLY_ON_DUTY: ReadonlySet<Permission> = new Set([
   'incident.move',
   'incident.dispatch',
-  'grant.request',
   'grant.approve',
 ])
 
 /** Outside one's hours this is refused; what is not listed here or below does not ask for the hour. */
 export const ONLY_IN_HOURS: ReadonlySet<Permission> = new Set(['grant.approve'])
-/** Outside one's hours this needs a second person who agrees. */
-export const SECOND_PERSON_OUT_OF_HOURS: ReadonlySet<Permission> = new Set(['grant.request'])
+/** Off duty or outside one's hours this needs a second person who agrees. */
+export const SECOND_PERSON_OFF_DUTY: ReadonlySet<Permission> = new Set(['grant.request'])
 
 /** The matrix for the documents: every permission, what it allows, and which roles begin with it. */
 export function describePermissions(): {
@@ -119,8 +120,10 @@ export function describePermissions(): {
     rules: [
       ...(ONLY_ON_DUTY.has(permission) ? ['on duty'] : []),
       ...(ONLY_IN_HOURS.has(permission) ? ['in hours'] : []),
-      ...(SECOND_PERSON_OUT_OF_HOURS.has(permission) ? ['second person out of hours'] : []),
-      ...(permission === 'grant.request' ? ['note from `controlled`, second person from `restricted`'] : []),
+      ...(SECOND_PERSON_OFF_DUTY.has(permission) ? ['second person off duty and out of hours'] : []),
+      ...(permission === 'grant.request'
+        ? ["what the camera's sensitivity asks for, see `GET /api/grant-policies`"]
+        : []),
       ...(FOR_SERVICES.has(permission) ? ['also for service tokens'] : []),
     ],
   }))

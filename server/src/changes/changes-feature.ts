@@ -29,7 +29,7 @@ export interface ChangesDeps extends TellingFeatures {
   log: Logger
   access: Pick<Access, 'onSessionsEnded' | 'onUsersChanged'>
   devices: Pick<Devices, 'views' | 'refresh'>
-  streams: Pick<Streams, 'grantViews' | 'grantsChanged' | 'cutSessions' | 'look'>
+  streams: Pick<Streams, 'grantViews' | 'grantsChanged' | 'incidentsChanged' | 'cutSessions' | 'look'>
 }
 
 export interface ChangesFeature {
@@ -53,6 +53,7 @@ export function changesFeature(deps: ChangesDeps): ChangesFeature {
       news.filter((change) => change.kind === kind).map((change) => change.subjectId)
     // What must stop is stopped before anything is told.
     await streams.grantsChanged(new Set(idsOf('grant')))
+    await streams.incidentsChanged(new Set(idsOf('incident')))
     const ended = Map.groupBy(
       news.filter(({ kind }) => kind === 'session'),
       ({ detail }) => detail,

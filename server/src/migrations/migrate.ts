@@ -7,6 +7,7 @@ import * as changes from './002-changes.ts'
 import * as access from './005-access.ts'
 
 /** In order; names are for ever. */
+import * as grantPolicy from './006-grant-policy.ts'
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-first': first,
   '002-changes': changes,
@@ -15,6 +16,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
 
 /** Of this version, in order. */
 export const MIGRATION_NAMES: readonly string[] = Object.keys(MIGRATIONS)
+  '006-grant-policy': grantPolicy,
 
 /**
  * Runs what is missing and answers the names of what ran. Throws HUB_DATABASE_NEWER if the store has a migration that

@@ -206,6 +206,19 @@ export interface ViewingTable {
   viewing_id: Fixed<string>
   grant_id: string
   user_id: string
+  /** The asker's scope, for a camera that lay outside it; `null` for one inside. */
+  asked_from: ColumnType<string | null, string | null | undefined, never>
+}
+
+/** What a sensitivity asks for, see access/camera-policy.ts. */
+export interface GrantPolicyTable {
+  sensitivity: string
+  max_minutes: number
+  needs_note: number
+  needs_incident: number
+  needs_second_person: number
+  /** no, id, name: what somebody outside whose scope the camera lies may learn of it. */
+  outside: string
   camera_id: string
   opened_at_ms: number
   closed_at_ms: number | null
@@ -275,3 +288,4 @@ export interface Tables extends AccessTables {
   lease: LeaseTable
   missed_deadline: MissedDeadlineTable
 }
+  grant_policy: GrantPolicyTable

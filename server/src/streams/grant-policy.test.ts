@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { endOf, PENDING_MS, policyFor, problemsUnder, type Standing, stateAt } from './grant-policy.ts'
+import { STRICTEST } from '../access/camera-policy.ts'
+import type { Obligation } from '../access/decide.ts'
+import { endOf, PENDING_MS, problemsUnder, type Standing, stateAt } from './grant-policy.ts'
 
+const PUBLIC = { sensitivity: 'public', policy: { ...STRICTEST, needsNote: false, needsSecondPerson: false } }
+const RESTRICTED = { sensitivity: 'restricted', policy: STRICTEST }
 const standing: Standing = {
   state: 'active',
   createdAtMs: 1000,
@@ -15,27 +19,35 @@ const standing: Standing = {
     isDisabled: false,
     isSignedIn: true,
   },
-  camera: { region: '410502003', sensitivity: 'public' },
+  camera: { region: '410502003', ...PUBLIC },
+  askedFrom: null,
+  incidentState: null,
 }
 const user = (values: Partial<Standing['user']>): Standing => ({
   ...standing,
   user: { ...standing.user, ...values },
 })
 
-describe('the policy', () => {
-  it('treats a sensitivity that it does not know as restricted', () => {
-    expect(policyFor('top-secret')).toBe(policyFor('restricted'))
-    expect(policyFor('restricted')).toMatchObject({ needsApproval: true, needsNote: true })
-  })
+/** Asked for from outside the camera's scope, approved. */
+const outside = (values: Partial<Standing['user']>, may: 'no' | 'id' = 'id'): Standing => ({
+  ...user({ scope: '410502', ...values }),
+  approverId: 'u2',
+  askedFrom: '410502',
+  camera: { region: '410503', ...PUBLIC, policy: { ...PUBLIC.policy, outside: may } },
+})
 
-  it('asks for a note by camera and by purpose', () => {
-    const problems = (sensitivity: string, purpose: 'alert_check' | 'other', note?: string) =>
-      problemsUnder(policyFor(sensitivity), note === undefined ? { purpose } : { purpose, note }).length
-    expect(problems('public', 'alert_check')).toBe(0)
-    expect(problems('public', 'other')).toBe(1)
-    expect(problems('controlled', 'alert_check')).toBe(1)
-    expect(problems('controlled', 'other', ' \n')).toBe(2)
-    expect(problems('controlled', 'other', 'why')).toBe(0)
+describe('a request', () => {
+  it('lacks what the decision and the purpose ask for', () => {
+    const problems = (obligations: Obligation[], purpose: 'alert_check' | 'other', note?: string) =>
+      problemsUnder(obligations, note === undefined ? { purpose } : { purpose, note }).length
+    expect(problems([], 'alert_check')).toBe(0)
+    expect(problems([], 'other')).toBe(1)
+    expect(problems(['note'], 'alert_check')).toBe(1)
+    expect(problems(['note'], 'other', ' \n')).toBe(2)
+    expect(problems(['note', 'second-person'], 'other', 'why')).toBe(0)
+    expect(problems(['incident'], 'alert_check', 'why')).toBe(1)
+    const linked = { purpose: 'alert_check', incidentId: 'i1' } as const
+    expect(problemsUnder(['incident'], linked)).toEqual([])
   })
 })
 
@@ -48,17 +60,21 @@ describe('an open grant', () => {
       [user({ isSignedIn: false }), 2000, 'signed out'],
       [user({ permissions: new Set(['grant.approve']) }), 2000, 'role'],
       [user({ isOnDuty: false }), 2000, 'off duty'],
-      [user({ hours: [{ days: [4], from: '12:00', to: '13:00' }] }), 2000, undefined],
+      [user({ hours: [{ days: [4], from: '12:00', to: '13:00' }] }), 2000, 'out of hours'],
+      [{ ...user({ isOnDuty: false, hours: [] }), approverId: 'u2' }, 2000, undefined],
+      [{ ...standing, incidentState: 'handled' }, 2000, undefined],
+      [{ ...standing, incidentState: 'closed' }, 2000, 'incident over'],
+      [{ ...standing, incidentState: 'dismissed' }, 2000, 'incident over'],
+      [outside({}), 2000, undefined],
+      [outside({ scope: '410504' }), 2000, 'scope'],
+      [outside({ scope: '4105' }), 2000, undefined],
+      [outside({}, 'no'), 2000, 'scope'],
       [user({ scope: '410503' }), 2000, 'scope'],
       [user({ scope: '4105' }), 2000, undefined],
       [{ ...standing, camera: undefined }, 2000, 'camera gone'],
-      [{ ...standing, camera: { region: '410503', sensitivity: 'public' } }, 2000, 'scope'],
-      [{ ...standing, camera: { region: '410502', sensitivity: 'restricted' } }, 2000, 'now restricted'],
-      [
-        { ...standing, camera: { region: '410502', sensitivity: 'restricted' }, approverId: 'u2' },
-        2000,
-        undefined,
-      ],
+      [{ ...standing, camera: { region: '410503', ...PUBLIC } }, 2000, 'scope'],
+      [{ ...standing, camera: { region: '410502', ...RESTRICTED } }, 2000, 'now restricted'],
+      [{ ...standing, camera: { region: '410502', ...RESTRICTED }, approverId: 'u2' }, 2000, undefined],
       [{ ...standing, state: 'pending' }, 70_000, undefined],
       [{ ...standing, state: 'pending' }, 1000 + PENDING_MS, 'unanswered'],
     ]

@@ -1,41 +1,41 @@
-/** Who may watch which camera, for how long, and what ends it: data and pure functions. */
-import type { GrantState, NewGrant, Sensitivity } from '@patrolhub/protocol'
-import { decide, type Subject } from '../access/decide.ts'
-
-export interface GrantPolicy {
-  /** A longer wish is shortened to this. */
-  maxMinutes: number
-  /** A word on why, besides the purpose. */
-  needsNote: boolean
-  /** A second person, with `grant.approve` and the camera in their scope, has to agree. */
-  needsApproval: boolean
-}
-
-/** By the camera's sensitivity. The camera always has to lie inside the scope of who asks. */
-export const GRANT_POLICIES: Readonly<Record<Sensitivity, GrantPolicy>> = {
-  public: { maxMinutes: 240, needsNote: false, needsApproval: false },
-  controlled: { maxMinutes: 120, needsNote: true, needsApproval: false },
-  restricted: { maxMinutes: 60, needsNote: true, needsApproval: true },
-}
+/** What a request for a grant lacks, and what ends a grant: pure; access/decide.ts decides. */
+import {
+  type CameraPolicy,
+  covers,
+  type GrantState,
+  type IncidentState,
+  type NewGrant,
+} from '@patrolhub/protocol'
+import { decide, type Obligation, type Rule, type Subject } from '../access/decide.ts'
 
 /** A request that nobody answers for this long has expired. */
 export const PENDING_MS = 15 * 60_000
 /** Open grants of one user. */
 export const MAX_OPEN_GRANTS = 200
 
-/** The policy for a camera; what is not known to be less sensitive counts as restricted. */
-export function policyFor(sensitivity: string): GrantPolicy {
-  return GRANT_POLICIES[sensitivity as Sensitivity] ?? GRANT_POLICIES.restricted
+/** What the request lacks of what the decision asks for and of what its purpose needs; empty if nothing. */
+export function problemsUnder(
+  obligations: readonly Obligation[],
+  request: Pick<NewGrant, 'purpose' | 'note' | 'incidentId'>,
+): string[] {
+  const problems: string[] = []
+  if ((request.note ?? '').trim() === '') {
+    if (obligations.includes('note')) {
+      problems.push('/note: this camera may only be watched with a note that says why')
+    }
+    if (request.purpose === 'other') problems.push('/note: the purpose `other` needs a note that says which')
+  }
+  if (obligations.includes('incident') && request.incidentId === undefined) {
+    problems.push('/incidentId: this camera may only be watched for an incident that is not over')
+  }
+  return problems
 }
 
-/** What the request lacks under the policy; empty if nothing. */
-export function problemsUnder(policy: GrantPolicy, request: Pick<NewGrant, 'purpose' | 'note'>): string[] {
-  const hasNote = (request.note ?? '').trim() !== ''
-  if (hasNote) return []
-  const problems: string[] = []
-  if (policy.needsNote) problems.push('/note: this camera may only be watched with a note that says why')
-  if (request.purpose === 'other') problems.push('/note: the purpose `other` needs a note that says which')
-  return problems
+const INCIDENT_ENDS: readonly string[] = ['closed', 'dismissed'] satisfies IncidentState[]
+
+/** True for the state of an incident that ends the grants given for it. */
+export function isIncidentOver(state: string): boolean {
+  return INCIDENT_ENDS.includes(state)
 }
 
 /** A grant with all that decides whether it still holds. */
@@ -46,7 +46,11 @@ export interface Standing {
   approverId: string | null
   user: Subject & { isDisabled: boolean; isSignedIn: boolean }
   /** `undefined`: no edge has this camera any more. */
-  camera: { region: string; sensitivity: string } | undefined
+  camera: { region: string; sensitivity: string; policy: CameraPolicy } | undefined
+  /** The scope from which a camera outside it was asked for; `null` if it lay inside. */
+  askedFrom: string | null
+  /** Of the incident that it was given for; `null` without one. */
+  incidentState: string | null
 }
 
 export type GrantEnd =
@@ -59,13 +63,20 @@ export type GrantEnd =
         | 'role'
         | 'scope'
         | 'off duty'
-        | 'off duty'
+        | 'out of hours'
         | 'camera gone'
         | 'now restricted'
+        | 'incident over'
     }
 
-/** What of the decision ends a grant that was given; the hours count when it is given only. */
-const ENDS = { permission: 'role', scope: 'scope', duty: 'off duty' } as const
+/** What it is called when the rule does not hold any more, or asks for a second person that the grant did not have. */
+const ENDS = {
+  permission: 'role',
+  scope: 'scope',
+  duty: 'off duty',
+  hours: 'out of hours',
+  sensitivity: 'now restricted',
+} as const satisfies Record<Rule, string>
 
 /** Why an open grant (pending or active) ends now, or `undefined` while it holds. Wall clock. */
 export function endOf(standing: Standing, nowMs: number): GrantEnd | undefined {
@@ -75,13 +86,21 @@ export function endOf(standing: Standing, nowMs: number): GrantEnd | undefined {
   if (!isPending && nowMs >= standing.endAtMs) return { state: 'expired', why: 'time' }
   if (user.isDisabled) return { state: 'revoked', why: 'disabled' }
   if (!user.isSignedIn) return { state: 'revoked', why: 'signed out' }
-  const place = camera ? { region: camera.region } : {}
-  const denied = decide(user, 'grant.request', place, { atMs: nowMs }).checks.find(({ ok }) => !ok)
-  if (denied && denied.rule in ENDS) return { state: 'revoked', why: ENDS[denied.rule as keyof typeof ENDS] }
-  if (!camera) return { state: 'revoked', why: 'camera gone' }
-  if (!isPending && approverId === null && policyFor(camera.sensitivity).needsApproval) {
-    return { state: 'revoked', why: 'now restricted' }
+  if (standing.incidentState !== null && isIncidentOver(standing.incidentState)) {
+    return { state: 'revoked', why: 'incident over' }
   }
+  // Outside one's scope it was a second person who opened it, for somebody of that scope: it ends when they move.
+  const hasMoved = standing.askedFrom !== null && standing.askedFrom !== user.scope
+  const isInside = camera !== undefined && covers(user.scope, camera.region)
+  if (camera && !isInside && (hasMoved || standing.askedFrom === null)) {
+    return { state: 'revoked', why: 'scope' }
+  }
+  const resource = camera ? { region: camera.region, camera } : {}
+  const { checks } = decide(user, 'grant.request', resource, { atMs: nowMs })
+  const lacksSecond = !isPending && approverId === null
+  const broken = checks.find(({ ok, needs }) => !ok || (lacksSecond && needs.includes('second-person')))
+  if (broken) return { state: 'revoked', why: ENDS[broken.rule] }
+  if (!camera) return { state: 'revoked', why: 'camera gone' }
   return undefined
 }
 

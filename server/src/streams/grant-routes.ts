@@ -1,16 +1,55 @@
-/** /api/grants: asking for a grant, seeing them, revoking, answering a request. */
+/** /api/grants: asking for a grant, seeing them, revoking, answering a request; /api/grant-policies. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Approval, Grant, GrantList, NewGrant, Uuid } from '@patrolhub/protocol'
+import {
+  Approval,
+  CameraPolicy,
+  Grant,
+  GrantList,
+  GrantPolicies,
+  NewGrant,
+  Sensitivity,
+  Uuid,
+} from '@patrolhub/protocol'
 import { Type } from 'typebox'
 import type { Grants } from './grants.ts'
+import type { Policies } from './policies.ts'
 
 const Params = Type.Object({ grantId: Uuid })
+const PolicyParams = Type.Object({ sensitivity: Type.Unsafe<Sensitivity>(Sensitivity) })
 
-export function grantRoutes(grants: Grants): FastifyPluginAsyncTypebox {
+export function grantRoutes(grants: Grants, policies: Policies): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.addHook('onSend', async (_request, reply) => {
       reply.header('cache-control', 'no-store')
     })
+
+    app.get(
+      '/api/grant-policies',
+      {
+        config: { access: 'signed-in' },
+        schema: {
+          summary: 'What cameras of each sensitivity ask of who wants to watch them',
+          tags: ['streams'],
+          response: { 200: GrantPolicies },
+        },
+      },
+      () => policies.list(),
+    )
+
+    app.put(
+      '/api/grant-policies/:sensitivity',
+      {
+        config: { access: 'policy.write' },
+        schema: {
+          summary: 'Change what they ask for; running viewings that lack a second person now are cut',
+          tags: ['streams'],
+          params: PolicyParams,
+          body: CameraPolicy,
+          response: { 200: GrantPolicies },
+        },
+      },
+      (request) => policies.change(request.principal, request.params.sensitivity, request.body),
+    )
 
     app.post(
       '/api/grants',

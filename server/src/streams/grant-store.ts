@@ -1,6 +1,7 @@
 /** Grants in the tables, each read together with what decides whether it holds. */
 import type { AllowedHours, Grant, Purpose } from '@patrolhub/protocol'
 import type { Insertable } from 'kysely'
+import { policyIn, policyKey } from '../access/camera-policy.ts'
 import type { Permission } from '../access/permissions.ts'
 import { inScope, type Scoped } from '../access/scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
@@ -31,8 +32,14 @@ function select(db: DbOrTransaction, nowMs: number) {
     .leftJoin('device', (join) =>
       join.onRef('device.device_id', '=', 'viewing_grant.camera_id').on('device.kind', '=', 'camera'),
     )
+    .leftJoin('grant_policy', (join) =>
+      join.on((eb) => eb('grant_policy.sensitivity', '=', policyKey(eb.ref('device.sensitivity')))),
+    )
+    .leftJoin('incident', 'incident.incident_id', 'viewing_grant.incident_id')
     .selectAll('viewing_grant')
+    .select(['max_minutes', 'needs_note', 'needs_incident', 'needs_second_person', 'outside'])
     .select([
+      'incident.state as incident_state',
       'user_account.display_name as user_name',
       'user_account.role',
       'user_account.scope',
@@ -73,6 +80,8 @@ function toRecord(row: Row): GrantRecord {
     userName: row.user_name,
     cameraId: row.camera_id,
     cameraName: row.camera_name ?? row.camera_id,
+    askedFrom: row.asked_from,
+    incidentState: row.incident_state,
     edgeId: row.edge_id,
     region: row.region,
     purpose: row.purpose,
@@ -93,18 +102,21 @@ function toRecord(row: Row): GrantRecord {
       isDisabled: row.is_disabled === 1,
       isSignedIn: Number(row.sessions) > 0,
     },
-    camera: hasCamera ? { region: row.camera_region!, sensitivity: row.sensitivity! } : undefined,
+    camera: hasCamera
+      ? { region: row.camera_region!, sensitivity: row.sensitivity!, policy: policyIn(row) }
+      : undefined,
   }
 }
 
 export function viewOf(record: GrantRecord, nowMs: number): Grant {
   const state = stateAt(record, nowMs)
+  const showsName = record.askedFrom === null || record.camera?.policy.outside === 'name'
   return {
     grantId: record.grantId,
     userId: record.userId,
     userName: record.userName,
     cameraId: record.cameraId,
-    cameraName: record.cameraName,
+    cameraName: showsName ? record.cameraName : record.cameraId,
     purpose: record.purpose as Purpose,
     note: record.note,
     ...(record.incidentId === null ? {} : { incidentId: record.incidentId }),
@@ -131,6 +143,19 @@ export async function findGrant(
 /** Pending and active ones, of everybody. */
 export async function openGrants(db: DbOrTransaction, nowMs: number): Promise<GrantRecord[]> {
   const rows = await select(db, nowMs).where('viewing_grant.state', 'in', ['pending', 'active']).execute()
+  return rows.map(toRecord)
+}
+
+/** Pending and active ones that were given for one of these incidents. */
+export async function openGrantsFor(
+  db: DbOrTransaction,
+  incidentIds: readonly string[],
+  nowMs: number,
+): Promise<GrantRecord[]> {
+  const rows = await select(db, nowMs)
+    .where('viewing_grant.incident_id', 'in', incidentIds)
+    .where('viewing_grant.state', 'in', ['pending', 'active'])
+    .execute()
   return rows.map(toRecord)
 }
 
@@ -194,27 +219,17 @@ export async function moveGrant(
   return Number(result.numUpdatedRows) === 1
 }
 
-/** The camera, if it lies inside the scope. */
-export function findCameraInScope(db: DbOrTransaction, who: Scoped, cameraId: string) {
-  return db
-    .selectFrom('device')
-    .select(['device_id', 'region', 'sensitivity', 'name'])
-    .where('device_id', '=', cameraId)
-    .where('kind', '=', 'camera')
-    .where((eb) => inScope(who, eb.ref('region')))
-    .executeTakeFirst()
-}
-
-export async function incidentIsInScope(
+/** Of the incident, if it lies inside the scope. */
+export async function incidentStateInScope(
   db: DbOrTransaction,
   who: Scoped,
   incidentId: string,
-): Promise<boolean> {
+): Promise<string | undefined> {
   const row = await db
     .selectFrom('incident')
-    .select('incident_id')
+    .select('state')
     .where('incident_id', '=', incidentId)
     .where((eb) => inScope(who, eb.ref('region')))
     .executeTakeFirst()
-  return row !== undefined
+  return row?.state
 }

@@ -5,11 +5,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Grant, NewGrant } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import { may } from '../access/decide.ts'
+import { cameraWithPolicy } from '../access/camera-policy.ts'
+import { decide, may, whyNot } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
+import { mayReach } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
-import { endOf, type GrantEnd, MAX_OPEN_GRANTS, policyFor, problemsUnder } from './grant-policy.ts'
+import { endOf, type GrantEnd, isIncidentOver, MAX_OPEN_GRANTS, problemsUnder } from './grant-policy.ts'
 import * as store from './grant-store.ts'
 import type { StreamsDeps } from './streams.ts'
 
@@ -37,56 +39,72 @@ export class Grants {
     this.#listeners.add(listener)
   }
 
-  /** Throws HUB_NOT_FOUND for a camera or incident outside the scope, HUB_GRANT_POLICY, HUB_TOO_MANY_REQUESTS. */
+  /** Throws HUB_NOT_FOUND for an incident outside the scope and for a camera that may not be asked for, HUB_GRANT_POLICY, HUB_TOO_MANY_REQUESTS. */
   async request(actor: Principal, wish: NewGrant): Promise<Grant> {
     const { relational, audit } = this.#deps
     const grantId = randomUUID()
     await relational.write.transaction().execute(async (trx) => {
-      const camera = await store.findCameraInScope(trx, actor, wish.cameraId)
-      if (!camera) throw new HubError('HUB_NOT_FOUND', `no camera ${wish.cameraId}`)
-      const policy = policyFor(camera.sensitivity)
-      const problems = problemsUnder(policy, wish)
-      if (problems.length > 0) {
-        throw new HubError('HUB_GRANT_POLICY', `the policy for ${camera.sensitivity} cameras asks for more`, {
-          details: problems,
-        })
-      }
+      const nowMs = this.#now()
+      const camera = await cameraWithPolicy(trx, wish.cameraId)
+      const gone = () => new HubError('HUB_NOT_FOUND', `no camera ${wish.cameraId}`)
+      if (!camera) throw gone()
+      const { deviceId, region, sensitivity, policy } = camera
+      const decision = decide(actor, 'grant.request', { region, camera }, { atMs: nowMs })
+      // Whoever may not ask for it is not told that it exists.
+      if (decision.checks.some(({ rule, ok }) => rule === 'scope' && !ok)) throw gone()
+      if (decision.effect === 'deny') throw new HubError('HUB_FORBIDDEN', whyNot(decision))
+      const isInside = mayReach(actor, region)
+      const problems = problemsUnder(decision.obligations, wish)
       const { incidentId } = wish
-      if (incidentId !== undefined && !(await store.incidentIsInScope(trx, actor, incidentId))) {
-        throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
+      if (incidentId !== undefined) {
+        const state = await store.incidentStateInScope(trx, actor, incidentId)
+        if (state === undefined) throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
+        if (isIncidentOver(state)) problems.push(`/incidentId: the incident is ${state}`)
       }
+      if (problems.length > 0) {
+        const which = isInside ? `${sensitivity} cameras` : `the camera ${deviceId}`
+        throw new HubError('HUB_GRANT_POLICY', `the policy for ${which} asks for more`, { details: problems })
+      }
+      const needsSecond = decision.obligations.includes('second-person')
       if ((await store.countOpenGrants(trx, actor.userId)) >= MAX_OPEN_GRANTS) {
         throw new HubError('HUB_TOO_MANY_REQUESTS', `you have ${MAX_OPEN_GRANTS} open grants: end some first`)
       }
       const minutes = Math.min(wish.minutes, policy.maxMinutes)
-      const nowMs = this.#now()
       const note = (wish.note ?? '').trim()
       await store.insertGrant(trx, {
         grant_id: grantId,
         user_id: actor.userId,
-        camera_id: camera.device_id,
-        region: camera.region,
+        camera_id: deviceId,
+        region,
         purpose: wish.purpose,
         note,
         incident_id: incidentId ?? null,
-        state: policy.needsApproval ? 'pending' : 'active',
+        state: needsSecond ? 'pending' : 'active',
         begin_at_ms: nowMs,
         end_at_ms: nowMs + minutes * MINUTE_MS,
         approver_id: null,
         created_at_ms: nowMs,
+        asked_from: isInside ? null : actor.scope,
       })
       await this.#deps.changes.note(trx, 'grant', grantId)
       await audit.append(trx, {
         actor,
-        action: policy.needsApproval ? 'grant.requested' : 'grant.given',
-        subject: `camera:${camera.device_id}`,
+        action: needsSecond ? 'grant.requested' : 'grant.given',
+        subject: `camera:${deviceId}`,
         detail: {
           grantId,
           purpose: wish.purpose,
           note,
           incidentId,
           minutes,
-          sensitivity: camera.sensitivity,
+          sensitivity,
+          ...(needsSecond
+            ? {
+                because: decision.checks
+                  .filter(({ needs }) => needs.includes('second-person'))
+                  .map(({ says }) => says),
+              }
+            : {}),
         },
       })
     })
@@ -169,20 +187,37 @@ export class Grants {
 
   /** Ends every open grant that does not hold any more: time, sign-out, account, role, scope, camera. */
   async look(): Promise<void> {
-    const { relational } = this.#deps
     const nowMs = this.#now()
-    for (const seen of await store.openGrants(relational.read, nowMs)) {
+    await this.#endOver(await store.openGrants(this.#deps.relational.read, nowMs), nowMs)
+  }
+
+  /** These incidents have changed, here or at another hub: ends the grants given for those that are over. */
+  async incidentsChanged(incidentIds: ReadonlySet<string>): Promise<void> {
+    if (incidentIds.size === 0) return
+    const nowMs = this.#now()
+    const grants = await store.openGrantsFor(this.#deps.relational.read, [...incidentIds], nowMs)
+    // The bytes first: the record of many takes a while.
+    for (const grant of grants) {
+      if (endOf(grant, nowMs)?.why === 'incident over') this.#tellEnded(grant.grantId, 'grant revoked')
+    }
+    await this.#endOver(grants, nowMs)
+  }
+
+  /** Every hub does so with the same grants; the first puts it on the record. */
+  async #endOver(grants: readonly store.GrantRecord[], nowMs: number): Promise<void> {
+    const { relational } = this.#deps
+    for (const seen of grants) {
       const end = endOf(seen, nowMs)
       if (!end) continue
       const { grantId } = seen
+      const why = end.state === 'expired' ? 'grant expired' : 'grant revoked'
       try {
         const isEnded = await relational.write.transaction().execute((trx) => this.#end(trx, seen, end))
-        if (!isEnded) continue
-        this.#tellEnded(grantId, end.state === 'expired' ? 'grant expired' : 'grant revoked')
+        if (isEnded) this.#tellEnded(grantId, why)
       } catch (err) {
         this.#log.error({ err, grantId }, 'a grant could not be ended')
         // Nothing is let through because a store fails.
-        this.#tellEnded(grantId, end.state === 'expired' ? 'grant expired' : 'grant revoked')
+        this.#tellEnded(grantId, why)
       }
     }
   }

@@ -5,6 +5,7 @@ import { grantRoutes } from './grant-routes.ts'
 import { Grants } from './grants.ts'
 import { STREAM_LIMITS } from './limits.ts'
 import { MediaServer } from './media-server.ts'
+import { Policies } from './policies.ts'
 import type { Streams, StreamsDeps } from './streams.ts'
 import { Viewings } from './viewings.ts'
 
@@ -13,6 +14,8 @@ export function streamsFeature(deps: StreamsDeps): Streams {
   const log = deps.log.child({ component: 'streams' })
   const media = new MediaServer({ log: deps.log })
   const grants = new Grants(deps)
+  const { relational, audit, config } = deps
+  const policies = new Policies({ relational, audit, rootScope: config.rootScope, changed: look })
   const viewings = new Viewings(deps)
   const gate = new Gate({ ...deps, grants, viewings, media, bounds })
   const stopListening: (() => void)[] = []
@@ -65,7 +68,7 @@ export function streamsFeature(deps: StreamsDeps): Streams {
       return closing
     },
     routes: async (app) => {
-      await app.register(grantRoutes(grants))
+      await app.register(grantRoutes(grants, policies))
       await app.register(gateRoutes(gate))
     },
     async sweepViewings(livingHubs) {
@@ -73,6 +76,7 @@ export function streamsFeature(deps: StreamsDeps): Streams {
       if (swept > 0) log.warn({ viewings: swept }, 'viewings of a hub that is gone were closed')
     },
     grantsChanged: (grantIds) => grants.changed(grantIds),
+    incidentsChanged: (incidentIds) => grants.incidentsChanged(incidentIds),
     cutSessions(sessionHashes) {
       gate.cutSessions(sessionHashes)
       look()

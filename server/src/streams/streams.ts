@@ -5,10 +5,12 @@ import type { Logger } from 'pino'
 import type { Access } from '../access/access.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { ChangeLog } from '../changes/changes.ts'
+import type { HubConfig } from '../config.ts'
 import type { Relational } from '../ports/relational.ts'
 import type { StreamLimits } from './limits.ts'
 
 export interface StreamsDeps {
+  config: Pick<HubConfig, 'rootScope'>
   /** Of this hub's run. */
   hubId: string
   relational: Relational
@@ -34,6 +36,8 @@ export interface Streams {
   routes: FastifyPluginAsyncTypebox
   /** Of these grants, changed here or at another hub, those that are over are cut. */
   grantsChanged(grantIds: ReadonlySet<string>): Promise<void>
+  /** Of these incidents, changed here or at another hub, those that are over end the grants given for them. */
+  incidentsChanged(incidentIds: ReadonlySet<string>): Promise<void>
   /** Cuts the viewings of these sessions. */
   cutSessions(sessionHashes: readonly string[]): void
   /** Looks soon at everything that may have to end. */

@@ -55,6 +55,7 @@ export type People = Awaited<ReturnType<typeof startPeople>>
 /** These people watch nothing. */
 const NO_STREAMS = {
   grantViews: async () => [],
+  incidentsChanged: async () => undefined,
   grantsChanged: async () => undefined,
   cutSessions: () => undefined,
   look: () => undefined,

@@ -30,6 +30,7 @@ import { changesFeature } from '../../src/changes/changes-feature.ts'
 import { loadConfig } from '../../src/config.ts'
 import { devicesFeature } from '../../src/devices/devices.ts'
 import { createHttpServer } from '../../src/http.ts'
+import { incidentsFeature } from '../../src/incidents/incidents-feature.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { NO_WAKEUPS } from '../../src/ports/wakeups.ts'
 import { pushFeature } from '../../src/push/push-feature.ts'
@@ -68,6 +69,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
   const relays: { edgeId: string; command: RelayCommand; atMs: number }[] = []
   const relayListeners = new Set<RelayListener>()
   const streams = streamsFeature({
+    config,
     hubId: randomUUID(),
     relational,
     audit,
@@ -81,6 +83,17 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
       for (const listener of relayListeners) listener(edgeId, command)
     },
   })
+  const incidents = incidentsFeature({
+    config,
+    relational,
+    audit,
+    changes,
+    now,
+    // No edge sends anything here, and no team is sent.
+    evidenceOfAlerts: async () => new Map(),
+    dispatchesOf: async () => [],
+    recallDispatches: async () => [],
+  })
   const changeFeed = changesFeature({
     relational,
     changes,
@@ -91,8 +104,8 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     access,
     streams,
     devices: devicesFeature({ relational, changes, audit, log }),
+    incidents,
     // Nothing of these happens here.
-    incidents: { alertViews: async () => [], views: async () => new Map() },
     dispatches: { views: async () => [] },
     evidence: { completeOf: async () => [] },
   })
@@ -101,6 +114,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
   )
   await app.register(access.routes)
   await app.register(streams.routes)
+  await app.register(incidents.routes)
   push.attach(app.server)
   await streams.sweepViewings([])
   await streams.start()
@@ -176,6 +190,30 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     return { edgeId, authorization: `Basic ${Buffer.from(`${edgeId}:${token}`).toString('base64')}` }
   }
 
+  /** An incident on the books; moved by the hub's own routes. */
+  async function incident(region = '410502003', state = 'reported'): Promise<string> {
+    const incidentId = randomUUID()
+    const row = {
+      incident_id: incidentId,
+      number: incidentId.slice(0, 12),
+      region,
+      state,
+      severity: 'major',
+      rule: 'intrusion',
+      device_id: 'pub',
+      device_kind: 'camera',
+      reason: 'somebody climbed the fence',
+      opened_at_ms: now(),
+      last_alert_at_ms: now(),
+      updated_at_ms: now(),
+      alert_count: 1,
+      snapshot_id: null,
+      is_drill: 0,
+    } as const
+    await relational.write.insertInto('incident').values(row).execute()
+    return incidentId
+  }
+
   async function ask(who: Viewer | undefined, method: string, path: string, body?: unknown) {
     const response = await fetch(url + path, {
       method,
@@ -213,6 +251,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
 
   return {
     url,
+    rootScope: config.rootScope,
     folder,
     relational,
     audit,
@@ -225,6 +264,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     viewer,
     openSession,
     edge,
+    incident,
     ask,
     grant,
     listen,

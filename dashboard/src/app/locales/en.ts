@@ -178,7 +178,16 @@ export const en = {
   evidence: {
     onItsWay: 'Snapshot on its way',
     unavailable: 'Snapshot not available',
+    deleted: 'Deleted: its time was over',
     snapshotOf: 'Snapshot of {{name}}',
+  },
+  hold: {
+    title: 'Keeping of evidence',
+    hold: 'Hold evidence',
+    release: 'Release evidence',
+    why: { hold: 'Why it has to be kept', release: 'Why it may go' },
+    held: 'Held: {{reason}}',
+    notHeld: 'Kept for the usual time after the incident ends.',
   },
   alerts: {
     title: 'Alerts',
@@ -388,9 +397,29 @@ export const en = {
     noteNeeded: 'Needed here: say why, in a few words.',
     minutes: 'For how long',
     minuteChoice: '{{value}} minutes',
-    needsSecond: 'This camera is restricted: a second person has to approve.',
+    needsSecond: 'A second person has to approve this camera.',
+    needsIncident: 'This camera is open for an incident only: ask from the page of the incident.',
     recorded: 'Who watches what, why and how long goes on the record.',
     ask: 'Request',
+  },
+  policy: {
+    title: 'What cameras ask for',
+    maxMinutes: 'At most, minutes',
+    needsNote: 'Note',
+    needsIncident: 'Open incident',
+    needsSecondPerson: 'Second person',
+    outside: 'From outside the scope',
+    outsideChoice: {
+      no: 'Not known',
+      id: 'May be asked for, by id',
+      name: 'May be asked for, with its name',
+    },
+    change: 'Change',
+    changeTitle: 'What cameras ask for: {{name}}',
+    warning:
+      'Viewings that lack a second person under the new policy are cut at once. The change goes on the record.',
+    yes: 'Needed',
+    no: 'No',
   },
   purpose: {
     alert_check: 'Check an alert',
@@ -562,6 +591,7 @@ export const en = {
     },
     obligation: {
       'second-person': 'A second person has to agree.',
+      incident: 'An incident that is not over has to be named.',
       note: 'A note has to say why.',
     },
     rule: 'Rule',
@@ -618,7 +648,11 @@ export const en = {
     },
     dispatch: { created: 'Sent a team', moved: 'Moved a dispatch' },
     edge: { created: 'Created an edge' },
-    evidence: { viewed: 'Looked at evidence' },
+    evidence: {
+      viewed: 'Looked at evidence',
+      expired: 'Deleted evidence whose time was over',
+      missing: 'Evidence never came',
+    },
     grant: {
       requested: 'Asked for live video',
       given: 'Got live video',
@@ -627,7 +661,12 @@ export const en = {
       revoked: 'Ended a grant',
       expired: 'A grant expired',
     },
-    incident: { moved: 'Moved an incident' },
+    'grant-policy': { changed: 'Changed what cameras ask for' },
+    incident: {
+      moved: 'Moved an incident',
+      held: 'Held the evidence of an incident',
+      released: 'Released the evidence of an incident',
+    },
     photo: { added: 'Added a photo' },
     region: { named: 'Named a place' },
     session: { opened: 'Signed in', refused: 'Sign-in refused', 'signed-out': 'Signed out' },

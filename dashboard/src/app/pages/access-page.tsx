@@ -1,5 +1,6 @@
 import { useTranslation } from 'react-i18next'
 import { ExplainPanel } from '../../features/admin/explain-panel.tsx'
+import { PolicyPanel } from '../../features/admin/policy-panel.tsx'
 import { RolesPanel } from '../../features/admin/roles-panel.tsx'
 import { TokensPanel } from '../../features/admin/tokens-panel.tsx'
 import { useMay } from '../../lib/session.ts'
@@ -14,6 +15,7 @@ export function AccessPage() {
       <h1>{t('nav.access')}</h1>
       {may('access.explain') ? <ExplainPanel /> : null}
       {may('user.read') ? <RolesPanel /> : null}
+      <PolicyPanel />
       {may('token.write') ? <TokensPanel /> : null}
     </div>
   )

@@ -1,10 +1,10 @@
-import type { Camera, Grant, NewGrant, Purpose, Sensitivity } from '@patrolhub/protocol'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import type { Camera, Grant, NewGrant, Purpose } from '@patrolhub/protocol'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { api } from '../../lib/api.ts'
 import { withGrant } from '../../lib/live-cache.ts'
-import { grantsQuery } from '../../lib/queries.ts'
+import { grantPoliciesQuery, grantsQuery } from '../../lib/queries.ts'
 import { Button } from '../../ui/button.tsx'
 import { Dialog, DialogActions } from '../../ui/dialog.tsx'
 import { SelectField, TextArea, textOf } from '../../ui/field.tsx'
@@ -22,13 +22,6 @@ const PURPOSES = Object.keys({
 
 const MINUTES = [5, 10, 15, 30, 60, 120] as const
 
-/** The hub asks for a word on why beyond public places, and gives less time; it decides, this only asks well. */
-const MAX_MINUTES: Readonly<Record<Sensitivity, number>> = { public: 120, controlled: 120, restricted: 60 }
-
-function needsNote(sensitivity: Sensitivity, purpose: Purpose): boolean {
-  return sensitivity !== 'public' || purpose === 'other'
-}
-
 interface GrantDialogProps {
   camera: Camera
   incidentId?: string
@@ -40,7 +33,11 @@ export function GrantDialog({ camera, incidentId, onClose }: GrantDialogProps) {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const [purpose, setPurpose] = useState<Purpose>(incidentId ? 'incident_handling' : 'alert_check')
-  const isNoteNeeded = needsNote(camera.sensitivity, purpose)
+  const { data: policies, error } = useQuery(grantPoliciesQuery)
+  const policy = policies?.items.find(({ sensitivity }) => sensitivity === camera.sensitivity)?.policy
+  // The hub decides; this only asks well.
+  const isNoteNeeded = policy?.needsNote === true || purpose === 'other'
+  const isIncidentMissing = policy?.needsIncident === true && incidentId === undefined
   const ask = useMutation({
     mutationFn: (body: NewGrant) => api.post<Grant>('/api/grants', body),
     onSuccess: (grant) => {
@@ -83,19 +80,18 @@ export function GrantDialog({ camera, incidentId, onClose }: GrantDialogProps) {
           label={t('grant.minutes')}
           name="minutes"
           defaultValue="10"
-          choices={MINUTES.filter((value) => value <= MAX_MINUTES[camera.sensitivity]).map((value) => ({
+          choices={MINUTES.filter((value) => value <= (policy?.maxMinutes ?? MINUTES[1])).map((value) => ({
             value: String(value),
             label: t('grant.minuteChoice', { value }),
           }))}
         />
-        {camera.sensitivity === 'restricted' ? (
-          <p className={styles.restricted}>{t('grant.needsSecond')}</p>
-        ) : null}
+        {policy?.needsSecondPerson ? <p className={styles.restricted}>{t('grant.needsSecond')}</p> : null}
+        {isIncidentMissing ? <p className={styles.restricted}>{t('grant.needsIncident')}</p> : null}
         <p className={styles.recorded}>{t('grant.recorded')}</p>
-        <ErrorNote error={ask.error} />
+        <ErrorNote error={ask.error ?? error} />
         <DialogActions>
           <Button onClick={onClose}>{t('common.cancel')}</Button>
-          <Button type="submit" look="primary" isBusy={ask.isPending}>
+          <Button type="submit" look="primary" isBusy={ask.isPending} disabled={isIncidentMissing}>
             {t('grant.ask')}
           </Button>
         </DialogActions>
