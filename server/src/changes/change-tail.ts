@@ -9,8 +9,8 @@ import { type Change, changesAfter, logBounds } from './changes.ts'
 
 const LOOK_EVERY_MS = 500
 const PASS_ROWS = 1000
-/** After a pass the tail rests as long as the pass took, at most this: others need the store too. */
-const MAX_REST_MS = 40
+/** After a pass the tail rests half as long as the pass took, at most this: others need the store too. */
+const MAX_REST_MS = 20
 /** A pass that fails for a reason that will not pass is tried this often, then row by row. */
 const ATTEMPTS = 3
 const RETRY_MS = 200
@@ -75,7 +75,7 @@ export class ChangeTail {
         await this.#handOver(changes, failures >= ATTEMPTS)
         failures = 0
         this.#isWanted ||= changes.length === PASS_ROWS
-        await pause(Math.min(performance.now() - beganAtMs, MAX_REST_MS))
+        await pause(Math.min((performance.now() - beganAtMs) / 2, MAX_REST_MS))
       } catch (err) {
         if (!this.#deps.relational.isTemporary(err)) failures += 1
         this.#log.error({ err, upTo: this.#upTo }, 'changes could not be told; trying again')

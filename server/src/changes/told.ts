@@ -30,16 +30,19 @@ export async function messagesFor(
   ]
   const alertIds = idsOf('alert')
   const place = new Map(alertIds.map((alertId, index) => [alertId, index]))
-  const alerts = (await incidents.alertViews(db, alertIds)).sort(
-    (a, b) => place.get(a.alertId)! - place.get(b.alertId)!,
-  )
-  const complete = await evidence.completeOf(db, idsOf('evidence'))
+  const [found, complete, { edges, cameras }, grants] = await Promise.all([
+    incidents.alertViews(db, alertIds),
+    evidence.completeOf(db, idsOf('evidence')),
+    devices.views(db, { edgeIds: idsOf('edge'), cameraIds: idsOf('camera') }),
+    streams.grantViews(idsOf('grant')),
+  ])
+  const alerts = found.sort((a, b) => place.get(a.alertId)! - place.get(b.alertId)!)
   const incidentIds = [...new Set([...alerts.map((alert) => alert.incidentId), ...idsOf('incident')])]
-  const incidentViews = await incidents.views(db, incidentIds)
-  // Teams that are on an incident see how it goes on.
-  const dispatchViews = await dispatches.views(db, { dispatchIds: idsOf('dispatch'), incidentIds })
-  const { edges, cameras } = await devices.views(db, { edgeIds: idsOf('edge'), cameraIds: idsOf('camera') })
-  const grants = await streams.grantViews(idsOf('grant'))
+  const [incidentViews, dispatchViews] = await Promise.all([
+    incidents.views(db, incidentIds),
+    // Teams that are on an incident see how it goes on.
+    dispatches.views(db, { dispatchIds: idsOf('dispatch'), incidentIds }),
+  ])
   return [
     ...alerts.map(
       (alert): PushMessage => ({
