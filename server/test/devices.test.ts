@@ -7,6 +7,7 @@ import type {
   Camera,
   Changes,
   DeviceList,
+  Flow,
   HealthRecord,
   Hello,
   Overview,
@@ -247,6 +248,65 @@ describe('figures', () => {
     expect(overview.pointsTotal).toBe(13)
     await other.close()
   })
+
+  it('count vehicles by step, of one checkpoint or of a division, for whom they concern', async () => {
+    const regions = { 'cp-03': '410502003', 'cp-04': '410502004201' }
+    const atMs = Date.UTC(2026, 10, 1, 8)
+    const token = await hub.addEdge('edge-03', '410502')
+    const third = await EdgeClient.connect({ port: hub.mqttPort, edgeId: 'edge-03', token })
+    await third.hello({
+      checkpoints: Object.entries(regions).map(([checkpointId, region]) => ({
+        ...{ checkpointId, name: checkpointId, region, lanes: 1 },
+      })),
+      cameras: [camera('cam-03')],
+      region: '410502',
+    })
+    const passes = (deviceId: keyof typeof regions, minute: number, speedKmh: number) =>
+      passage(0, { atMs: atMs + minute * 60_000, deviceId, region: regions[deviceId], speedKmh })
+    await third.send('measurements', 1, [
+      passes('cp-03', 0, 30),
+      passes('cp-03', 0.5, 50),
+      passes('cp-04', 0.5, 70),
+      passes('cp-03', 2, 60),
+    ])
+    await third.cursor(({ upTo }) => upTo === 4)
+    await third.close()
+
+    const span = `fromMs=${atMs}&toMs=${atMs + 180_000}&stepMs=60000`
+    const flow = async (more = '') => (await admin.ask('GET', `/api/flow?${span}${more}`)).json as Flow
+    const steps = (...values: [number | null, number | null][]) =>
+      values.map(([vehicles, meanSpeedKmh], index) => ({
+        atMs: atMs + index * 60_000,
+        vehicles,
+        meanSpeedKmh,
+      }))
+    const all = { region: '4105', stepMs: 60_000, points: steps([3, 50], [null, null], [1, 60]) }
+    expect(await flow()).toEqual(all)
+    expect(await flow('&region=410502')).toEqual({ ...all, region: '410502' })
+    const one = await flow('&deviceId=cp-03')
+    expect(one).toEqual({ ...all, deviceId: 'cp-03', points: steps([2, 40], [null, null], [1, 60]) })
+    expect((await flow('&region=410502004')).points).toEqual(steps([1, 70], [null, null], [null, null]))
+    expect((await flow('&region=410502004&deviceId=cp-03')).points.every((p) => p.vehicles === null)).toBe(
+      true,
+    )
+
+    const refused = async (who: DashboardSession, more: string) => {
+      const { status, json } = await who.ask('GET', `/api/flow?${more}`)
+      return [status, (json as { code: string }).code]
+    }
+    expect(await refused(village, `${span}&region=410502`)).toEqual([403, 'HUB_OUT_OF_SCOPE'])
+    expect(await refused(village, `${span}&region=4105`)).toEqual([403, 'HUB_OUT_OF_SCOPE'])
+    expect(await refused(village, `${span}&deviceId=cp-03`)).toEqual([404, 'HUB_NOT_FOUND'])
+    expect(await refused(admin, `${span}&deviceId=cam-03`)).toEqual([404, 'HUB_NOT_FOUND'])
+    expect(await refused(admin, `${span}&region=41050`)).toEqual([400, 'HUB_BAD_REQUEST'])
+    expect(await refused(admin, `fromMs=0&toMs=${atMs}&stepMs=60000`)).toEqual([400, 'HUB_BAD_REQUEST'])
+    const elsewhere = (await village.ask('GET', `/api/flow?${span}`)).json as Flow
+    expect(elsewhere).toEqual({
+      region: '410503',
+      stepMs: 60_000,
+      points: steps([null, null], [null, null], [null, null]),
+    })
+  })
 })
 
 describe('names of places', () => {
@@ -312,6 +372,21 @@ describe('what is known of devices', () => {
       for (const { edgeId } of [a, b]) await devices.refresh(edgeId)
       expect(devices.ownerOf('cam-x')).toBe('edge-a')
       expect((await devices.find('cam-x'))?.edgeId).toBe('edge-a')
+    }))
+
+  it('is offline once its edge has been silent for long, and an edge that reports stays online', () =>
+    withDevices(async (devices, relational, noted) => {
+      await relational.write.transaction().execute((trx) => devices.register(trx, a, hello(), 1))
+      const nowMs = Date.now()
+      await devices.noteState('edge-a', 'online', nowMs - 101_000)
+      await devices.noteState('edge-b', 'online', nowMs - 99_000)
+      const before = (await noted()).length
+      expect(await devices.noteSilent(nowMs)).toEqual(['edge-a'])
+      expect(await devices.noteSilent(nowMs)).toEqual([])
+      expect((await noted()).slice(before)).toEqual(['cam-x'])
+      const { edges } = await devices.views(relational.read, { edgeIds: ['edge-a', 'edge-b'], cameraIds: [] })
+      expect(edges.map(({ state }) => state).sort()).toEqual(['offline', 'online'])
+      expect(edges.find(({ state }) => state === 'offline')?.lastSeenAtMs).toBe(nowMs - 101_000)
     }))
 
   it('is told although the first attempt to store it failed, and only by the edge that has the camera', () =>

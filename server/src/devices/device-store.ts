@@ -165,6 +165,20 @@ export async function markAllOffline(db: Db): Promise<void> {
   await db.updateTable('edge').set({ state: 'offline' }).where('state', '=', 'online').execute()
 }
 
+/** Edges that count as online and were last heard of before this time. */
+export async function silentEdges(
+  db: Db,
+  beforeMs: number,
+): Promise<{ edgeId: string; lastSeenAtMs: number }[]> {
+  const rows = await db
+    .selectFrom('edge')
+    .select(['edge_id', 'last_seen_at_ms'])
+    .where('state', '=', 'online')
+    .where('last_seen_at_ms', '<', beforeMs)
+    .execute()
+  return rows.map((row) => ({ edgeId: row.edge_id, lastSeenAtMs: row.last_seen_at_ms! }))
+}
+
 export function devicesOfEdge(db: DbOrTransaction, edgeId: string): Promise<DeviceRow[]> {
   return db.selectFrom('device').select(DEVICE_COLUMNS).where('edge_id', '=', edgeId).execute()
 }

@@ -57,6 +57,11 @@ export interface Devices {
     of: { edgeIds: readonly string[]; cameraIds: readonly string[] },
   ): Promise<{ edges: Edge[]; cameras: Camera[] }>
   noteState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void>
+  /**
+   * Marks edges as offline that have said nothing for long though they count as online: whoever should have told of
+   * their end (the broker, by their last will) was away itself. Answers their ids.
+   */
+  noteSilent(nowMs: number): Promise<string[]>
   /** Resolves when every state that was told is in the store. */
   close(): Promise<void>
   /** The edge that speaks for the device; `undefined` if no edge has described it. */
@@ -64,6 +69,9 @@ export interface Devices {
   find(deviceId: string, db?: DbOrTransaction): Promise<Device | undefined>
   addEdge(actor: Principal, edge: NewEdge): Promise<CreatedEdge>
 }
+
+/** An edge says every half minute that it is online. */
+const SILENT_MS = 100_000
 
 class DeviceService implements Devices {
   readonly routes: FastifyPluginAsync
@@ -170,6 +178,15 @@ class DeviceService implements Devices {
       })
     this.#stateChanges.set(edgeId, change)
     return change
+  }
+
+  async noteSilent(nowMs: number): Promise<string[]> {
+    const silent = await store.silentEdges(this.#relational.read, nowMs - SILENT_MS)
+    for (const { edgeId, lastSeenAtMs } of silent) {
+      // Still the time it was last heard of: nothing has come since.
+      await this.noteState(edgeId, 'offline', lastSeenAtMs)
+    }
+    return silent.map(({ edgeId }) => edgeId)
   }
 
   async close(): Promise<void> {
