@@ -179,6 +179,22 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
       metrics.deadlinesMissed.inc(missed)
     },
   })
+  timers.add({
+    name: 'evidence',
+    everyMs: HOUR_MS,
+    run: async (nowMs) => {
+      const swept = await evidence.runRetention(nowMs)
+      if (Object.values(swept).some((count) => count > 0)) log.info(swept, 'evidence has had its time')
+    },
+  })
+  timers.add({
+    name: 'evidence-files',
+    everyMs: 6 * HOUR_MS,
+    run: async (nowMs) => {
+      const removed = await evidence.removeSpareFiles(nowMs)
+      if (removed > 0) log.info({ removed }, 'evidence files that no row needs are removed')
+    },
+  })
   for (const job of pointJobs(timeseries, config, config.timeseries === 'influxdb')) timers.add(job)
   const analytics = analyticsFeature({
     relational,
@@ -222,6 +238,15 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     'Times that evidence was found damaged.',
     () => evidence.stats().damaged,
   )
+  observe(metrics, 'evidence_deleted', 'Pieces of evidence deleted because their time was over.', () => {
+    return evidence.stats().deleted
+  })
+  observe(metrics, 'evidence_missing', 'Records of evidence whose bytes have not come in time.', () => {
+    return evidence.countMissing()
+  })
+  observe(metrics, 'evidence_files_removed', 'Evidence files removed that no row needed.', () => {
+    return evidence.stats().filesRemoved
+  })
 
   const app = await createHttpServer(
     {
@@ -294,7 +319,10 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     // Last: a start that fails must not take the one-time password with it.
     const oneTimePassword = await access.ensureAdministrator()
     const control = stack.adopt(
-      await startControl((to) => writeBackup({ config, relational, timeseries }, to), log),
+      await startControl(
+        (to) => evidence.keepFilesDuring(() => writeBackup({ config, relational, timeseries }, to)),
+        log,
+      ),
       (started) => started.close(),
     )
     folder.announce({

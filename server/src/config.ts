@@ -105,6 +105,14 @@ export const HubSettings = Type.Object(
     keepHealthDays: days(30, 'How long the health records of edges and cameras are kept.'),
     keepMinutesDays: days(400, 'How long passages, readings and scores summed up by minute are kept.'),
     keepHoursDays: days(3650, 'How long passages, readings and scores summed up by hour are kept.'),
+    evidenceKeepDays: days(
+      90,
+      'How long snapshots, clips and photos are kept: counted from their arrival and from the last move of their incident, whichever is later. While the incident is open or held they stay.',
+    ),
+    evidenceWaitDays: days(
+      7,
+      'How long the hub waits for the bytes of evidence before it marks the record as missing them.',
+    ),
     sessionHours: Type.Number({
       exclusiveMinimum: 0,
       maximum: 168,

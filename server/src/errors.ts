@@ -46,6 +46,10 @@ export const HUB_ERRORS = {
     status: 500,
     help: 'The stored file no longer has the content that was recorded: look at the disk, restore it from a backup.',
   },
+  HUB_EVIDENCE_DELETED: {
+    status: 410,
+    help: 'The time to keep this evidence was over (evidenceKeepDays) and its incident was not held; its record is kept.',
+  },
   HUB_EVIDENCE_FORMAT: {
     status: 415,
     help: 'The content is of a kind that is not taken, or is not what its content type says.',

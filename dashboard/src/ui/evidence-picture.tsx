@@ -10,6 +10,8 @@ interface EvidencePictureProps {
   evidenceId: string | undefined
   /** False while the edge is still sending it. */
   isStored: boolean
+  /** Its time was over: the picture is gone, what was seen is still known. */
+  isDeleted?: boolean
   /** What the picture shows, for those who cannot see it. */
   alt: string
   severity?: Severity
@@ -89,7 +91,9 @@ export function EvidencePicture(props: EvidencePictureProps) {
       <div className={styles.frame} style={frame}>
         {address === undefined || !isStored || hasFailed ? (
           <span className={styles.missing}>
-            {hasFailed ? t('evidence.unavailable') : t('evidence.onItsWay')}
+            {t(
+              props.isDeleted ? 'evidence.deleted' : hasFailed ? 'evidence.unavailable' : 'evidence.onItsWay',
+            )}
           </span>
         ) : (
           <div className={styles.layer} style={isThumbnail ? enlarged(boxes, ratio) : undefined}>

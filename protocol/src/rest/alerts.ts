@@ -17,6 +17,10 @@ export const Evidence = Type.Object({
   bytes: Type.Integer(),
   /** True once the bytes are at the hub: `GET /api/evidence/:evidenceId` serves them. */
   isStored: Type.Boolean(),
+  /** When the bytes were deleted because their time was over; the record stays. */
+  deletedAtMs: Type.Optional(EpochMs),
+  /** When the hub gave up waiting for the bytes; they are still taken if they come. */
+  missingAtMs: Type.Optional(EpochMs),
 })
 export type Evidence = Static<typeof Evidence>
 

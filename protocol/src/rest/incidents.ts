@@ -42,6 +42,8 @@ export const Incident = Type.Object({
   /** Evidence id of the newest snapshot, if any. */
   snapshotId: Type.Optional(Type.String()),
   isDrill: Type.Boolean(),
+  /** Why its evidence is held beyond its time; absent if it is not held. */
+  holdReason: Type.Optional(Type.String()),
 })
 export type Incident = Static<typeof Incident>
 
@@ -114,6 +116,13 @@ export const MoveIncident = Type.Object(
   { additionalProperties: false },
 )
 export type MoveIncident = Static<typeof MoveIncident>
+
+/** POST and DELETE /api/incidents/:incidentId/hold ; both say why. Answer IncidentDetail. */
+export const HoldIncident = Type.Object(
+  { reason: Type.String({ minLength: 1, maxLength: 1000, pattern: '\\S' }) },
+  { additionalProperties: false },
+)
+export type HoldIncident = Static<typeof HoldIncident>
 
 /** POST /api/incidents/:incidentId/dispatches ; answers Dispatch. */
 export const NewDispatch = Type.Object(

@@ -13,6 +13,7 @@ const MEANING = {
   'device.read': 'see edges, cameras, checkpoints and sensors',
   'series.read': 'see what checkpoints and sensors measured',
   'evidence.read': 'see snapshots, clips and photos',
+  'evidence.hold': 'keep the evidence of an incident beyond its time, or let it go again',
   'grant.request': 'ask to view a camera',
   'grant.approve': 'approve or refuse the viewing of a restricted camera',
   'grant.revoke-any': 'end the viewing of somebody else',
@@ -24,8 +25,8 @@ const MEANING = {
   'role.write': 'compose roles; over the whole hub only',
   'access.explain': 'see why somebody may or may not do something',
   'token.write': 'make and revoke service tokens',
-  'edge.write': 'make the credential of an edge',
   'policy.write': 'change what cameras ask of who wants to watch them; over the whole hub only',
+  'edge.write': 'make the credential of an edge',
   'region.write': 'name a division',
   'audit.read': 'read the record of who did what',
 } as const
@@ -54,6 +55,7 @@ export const ROLE_PERMISSIONS: Readonly<Record<BuiltInRole, ReadonlySet<Permissi
     ...WATCH,
     'incident.move',
     'incident.dispatch',
+    'evidence.hold',
     'grant.request',
     'grant.approve',
     'grant.revoke-any',
@@ -87,9 +89,9 @@ export const PRIVILEGED: ReadonlySet<Permission> = new Set([
   'role.write',
   'access.explain',
   'token.write',
+  'policy.write',
   'audit.read',
 ])
-  'policy.write',
 
 /** What a service token may be given: it reads, and keeps the list of edges and places. Acting is for people. */
 export const FOR_SERVICES: ReadonlySet<Permission> = new Set([...WATCH, 'edge.write', 'region.write'])

@@ -49,7 +49,17 @@ export async function checkEvidence(
         },
   ]
   if (spare > 0) {
-    findings.push({ check, level: 'note', message: `${spare} files that no row names; they harm nobody` })
+    findings.push({
+      check,
+      level: 'note',
+      message: `${spare} files that no row names; they harm nobody, and the hub removes them`,
+    })
+  }
+  const { missing } = database
+    .prepare('select count(*) as missing from evidence where missing_at_ms is not null')
+    .get() as { missing: number }
+  if (missing > 0) {
+    findings.push({ check, level: 'note', message: `the bytes of ${missing} records never came` })
   }
   return findings
 }

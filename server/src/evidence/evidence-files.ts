@@ -85,6 +85,32 @@ export class EvidenceFiles {
     await syncFolder(this.#folder)
   }
 
+  /** True if something stands under this hash; it is checked when it is read. */
+  async has(sha256: string): Promise<boolean> {
+    return (await writtenAtMs(this.#place(sha256))) !== undefined
+  }
+
+  /** The hashes of all files in their places, a folder at a time. */
+  async *names(): AsyncGenerator<string[]> {
+    for (const folder of await readdir(this.#folder)) {
+      if (!/^[0-9a-f]{2}$/.test(folder)) continue
+      yield (await readdir(join(this.#folder, folder))).filter((name) => /^[0-9a-f]{64}$/.test(name))
+    }
+  }
+
+  /** Removes a file that was written before this time; answers whether it did. */
+  async removeOlder(sha256: string, beforeMs: number): Promise<boolean> {
+    const path = this.#place(sha256)
+    const atMs = await writtenAtMs(path)
+    if (atMs === undefined || atMs >= beforeMs) return false
+    await rm(path, { force: true })
+    return true
+  }
+
+  #place(sha256: string): string {
+    return join(this.#folder, sha256.slice(0, 2), sha256)
+  }
+
   async discard(received: Received): Promise<void> {
     await rm(received.path, { force: true })
   }
@@ -94,13 +120,22 @@ export class EvidenceFiles {
    * HUB_EVIDENCE_DAMAGED if it is missing or has other bytes. The caller reads the stream or destroys it.
    */
   async read(sha256: string, bytes: number, range?: { start: number; end: number }): Promise<Readable> {
-    const path = join(this.#folder, sha256.slice(0, 2), sha256)
+    const path = this.#place(sha256)
     const found = await describe(path)
     if (!found || found.sha256 !== sha256 || found.bytes !== bytes) {
       const what = found ? `has ${found.bytes} bytes and hash ${found.sha256}` : 'is missing'
       throw new HubError('HUB_EVIDENCE_DAMAGED', `the file of ${sha256} ${what}`)
     }
     return createReadStream(path, range ?? {})
+  }
+}
+
+async function writtenAtMs(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mtimeMs
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -57,9 +57,14 @@ export function evidenceRoutes(
   async function answer(request: FastifyRequest<{ Params: { evidenceId: string } }>, reply: FastifyReply) {
     const { evidenceId } = request.params
     const row = await findRow(relational.read, evidenceId)
-    if (!row || row.stored_at_ms === null || !(await maySee(relational.read, request.principal, row))) {
+    if (!row || !(await maySee(relational.read, request.principal, row))) {
       throw new HubError('HUB_NOT_FOUND', `no evidence ${evidenceId}`)
     }
+    if (row.deleted_at_ms !== null) {
+      const deletedAt = new Date(row.deleted_at_ms).toISOString()
+      throw new HubError('HUB_EVIDENCE_DELETED', `evidence ${evidenceId} was deleted at ${deletedAt}`)
+    }
+    if (row.stored_at_ms === null) throw new HubError('HUB_NOT_FOUND', `no evidence ${evidenceId} yet`)
     const { sha256, bytes } = row
     const etag = `"${sha256}"`
     reply.headers({

@@ -30,11 +30,22 @@ export function toEvidence(row: EvidenceRow): Evidence {
     sha256: row.sha256,
     bytes: row.bytes,
     isStored: row.stored_at_ms !== null,
+    ...(row.deleted_at_ms === null ? {} : { deletedAtMs: row.deleted_at_ms }),
+    ...(row.missing_at_ms === null ? {} : { missingAtMs: row.missing_at_ms }),
   }
 }
 
 export async function findRow(db: DbOrTransaction, evidenceId: string): Promise<EvidenceRow | undefined> {
   return db.selectFrom('evidence').selectAll().where('evidence_id', '=', evidenceId).executeTakeFirst()
+}
+
+export async function countMissing(db: DbOrTransaction): Promise<number> {
+  const { count } = await db
+    .selectFrom('evidence')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('missing_at_ms', 'is not', null)
+    .executeTakeFirstOrThrow()
+  return Number(count)
 }
 
 /** The edge that an evidence row belongs to, by its alert or its upload; `undefined` for a patroller's photo. */

@@ -31,7 +31,14 @@ export class EvidenceStore {
   readonly #now: () => number
   /** Uploads waiting for their record, by edge; an estimate, as a transaction may still be undone. */
   readonly #waiting = new Map<string, number>()
-  readonly stats: EvidenceStats = { stored: 0, storedBytes: 0, refused: 0, damaged: 0 }
+  readonly stats: EvidenceStats = {
+    stored: 0,
+    storedBytes: 0,
+    refused: 0,
+    damaged: 0,
+    deleted: 0,
+    filesRemoved: 0,
+  }
 
   constructor(deps: EvidenceDeps, files: EvidenceFiles) {
     this.#deps = deps
@@ -41,13 +48,19 @@ export class EvidenceStore {
 
   async start(): Promise<void> {
     await this.#files.start()
+    await this.#countUploads()
+  }
+
+  async #countUploads(): Promise<void> {
     const rows = await this.#deps.relational.read
       .selectFrom('evidence')
       .select((eb) => ['role', eb.fn.countAll<number>().as('uploads')])
       .where('alert_id', 'is', null)
       .where('dispatch_id', 'is', null)
+      .where('stored_at_ms', 'is not', null)
       .groupBy('role')
       .execute()
+    this.#waiting.clear()
     for (const { role, uploads } of rows) {
       if (isUpload({ role })) this.#waiting.set(role.slice('upload:'.length), uploads)
     }
@@ -84,12 +97,14 @@ export class EvidenceStore {
     }
     // The record says what the content is: bytes of another content are forgotten, and the edge may send the right ones.
     const fits = row.sha256 === sha256 && row.bytes === bytes
+    // An upload that was let go may still have its file: sweeps remove files in transactions only.
+    const storedAtMs = row.stored_at_ms ?? ((await this.#files.has(row.sha256)) ? this.#now() : null)
     await trx
       .updateTable('evidence')
-      .set({ ...fields, stored_at_ms: fits ? row.stored_at_ms : null })
+      .set({ ...fields, stored_at_ms: fits ? storedAtMs : null, deleted_at_ms: null })
       .where('evidence_id', '=', evidenceId)
       .execute()
-    if (fits && row.stored_at_ms !== null) {
+    if (fits && storedAtMs !== null) {
       await this.#deps.changes.note(trx, 'evidence', evidenceId)
       if (role === 'snapshot') await this.#deps.snapshotStored(trx, { evidenceId, alertId })
     }
@@ -103,10 +118,13 @@ export class EvidenceStore {
    */
   async upload(upload: Upload): Promise<void> {
     const { relational } = this.#deps
-    const { evidenceId, edge } = upload
+    const { edge } = upload
     try {
       if ((await this.#checkUpload(relational.read, upload)) === 'stored') return
-      if ((this.#waiting.get(edge.edgeId) ?? 0) >= MAX_UPLOADS_PER_EDGE) {
+      const isFull = () => (this.#waiting.get(edge.edgeId) ?? 0) >= MAX_UPLOADS_PER_EDGE
+      // Another hub may have taken the records, or a sweep may have let uploads go.
+      if (isFull()) await this.#countUploads()
+      if (isFull()) {
         throw new HubError(
           'HUB_TOO_MANY_REQUESTS',
           `${MAX_UPLOADS_PER_EDGE} uploads wait for their record: send the records first`,
@@ -139,6 +157,7 @@ export class EvidenceStore {
     await this.#files.keep(received)
     await relational.write.transaction().execute(async (trx) => {
       if ((await this.#checkUpload(trx, upload, received.bytes)) === 'stored') return
+      await this.#needFile(sha256)
       const row = await findRow(trx, evidenceId)
       const storedAtMs = this.#now()
       if (!row) {
@@ -162,7 +181,7 @@ export class EvidenceStore {
       }
       await trx
         .updateTable('evidence')
-        .set({ stored_at_ms: storedAtMs })
+        .set({ stored_at_ms: storedAtMs, deleted_at_ms: null, missing_at_ms: null })
         .where('evidence_id', '=', evidenceId)
         .execute()
       await this.#deps.changes.note(trx, 'evidence', evidenceId)
@@ -187,7 +206,15 @@ export class EvidenceStore {
         `evidence ${evidenceId} is content ${row.sha256}, ${row.bytes} bytes`,
       )
     }
-    return row.stored_at_ms === null ? 'open' : 'stored'
+    // What was deleted because its time was over is not taken again.
+    const isDone = row.stored_at_ms !== null || (row.deleted_at_ms !== null && !isUpload(row))
+    return isDone ? 'stored' : 'open'
+  }
+
+  /** Inside the transaction that makes a row say `stored`: a sweep may have taken an old file of this content away. */
+  async #needFile(sha256: string): Promise<void> {
+    if (await this.#files.has(sha256)) return
+    throw new Error(`the file of ${sha256} went while it was being recorded: it has to be sent again`)
   }
 
   /** See `EvidenceService.storePhoto`. */
@@ -222,9 +249,12 @@ export class EvidenceStore {
       bytes,
       at_ms: this.#now(),
       stored_at_ms: this.#now(),
+      deleted_at_ms: null,
+      missing_at_ms: null,
     }
     await relational.write.transaction().execute(async (trx) => {
       await photo.mayStore(trx)
+      await this.#needFile(sha256)
       await trx.insertInto('evidence').values(row).execute()
       await changes.note(trx, 'evidence', evidenceId)
       await changes.note(trx, 'dispatch', dispatchId)

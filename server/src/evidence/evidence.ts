@@ -9,9 +9,10 @@ import type { Principal } from '../access/principal.ts'
 import type { ChangeLog } from '../changes/changes.ts'
 import type { HubConfig } from '../config.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
+import type { Swept } from './retention.ts'
 
 export interface EvidenceDeps {
-  config: Pick<HubConfig, 'dataDir'>
+  config: Pick<HubConfig, 'dataDir' | 'evidenceKeepDays' | 'evidenceWaitDays'>
   relational: Relational
   audit: AuditTrail
   changes: ChangeLog
@@ -34,6 +35,9 @@ export interface EvidenceStats {
   storedBytes: number
   refused: number
   damaged: number
+  /** Pieces whose time was over. */
+  deleted: number
+  filesRemoved: number
 }
 
 export interface EvidenceService {
@@ -59,6 +63,14 @@ export interface EvidenceService {
    */
   storePhoto(photo: NewPhoto): Promise<Evidence>
   stats(): EvidenceStats
+  /** Records whose bytes have not come in time. */
+  countMissing(): Promise<number>
+  /** Marks what has had its time, lets go of uploads without a record, and marks records without bytes. */
+  runRetention(nowMs: number): Promise<Swept>
+  /** Removes files that no row has needed for a day; answers how many. */
+  removeSpareFiles(nowMs: number): Promise<number>
+  /** Removes no file while this runs: for backups. */
+  keepFilesDuring<T>(work: () => Promise<T>): Promise<T>
   routes: FastifyPluginAsyncTypebox
 }
 

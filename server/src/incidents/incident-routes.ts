@@ -1,9 +1,10 @@
 /** /api/alerts and /api/incidents, inside the caller's scope. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { AlertPage, IncidentDetail, IncidentPage, MoveIncident } from '@patrolhub/protocol'
+import { AlertPage, HoldIncident, IncidentDetail, IncidentPage, MoveIncident } from '@patrolhub/protocol'
 import { Type } from 'typebox'
 import type { Principal } from '../access/principal.ts'
 import { HubError } from '../errors.ts'
+import { setHold } from './incident-hold.ts'
 import { moveByHand } from './incident-moves.ts'
 import {
   alertsOfIncident,
@@ -19,6 +20,10 @@ import { allowedMoves } from './state.ts'
 
 export const ALERTS_OF_INCIDENT = 50
 const DEFAULT_LIMIT = 50
+const HOLD_ROUTES = [
+  { method: 'POST', isHeld: true, summary: "Keep an incident's evidence beyond its time" },
+  { method: 'DELETE', isHeld: false, summary: "Let an incident's evidence go when its time is over" },
+] as const
 
 const pageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, description: `default ${DEFAULT_LIMIT}` })),
@@ -122,5 +127,26 @@ export function incidentRoutes(deps: IncidentsDeps): FastifyPluginAsyncTypebox {
         return detail(actor, incidentId)
       },
     )
+
+    for (const { method, isHeld, summary } of HOLD_ROUTES) {
+      app.route({
+        method,
+        url: '/api/incidents/:incidentId/hold',
+        config: { access: 'evidence.hold' },
+        schema: {
+          summary,
+          tags: ['incidents'],
+          params: IncidentParams,
+          body: HoldIncident,
+          response: { 200: IncidentDetail },
+        },
+        handler: async (request) => {
+          const { principal: actor } = request
+          const { incidentId } = request.params
+          await setHold(deps, { incidentId, isHeld, actor, reason: request.body.reason.trim() }, now())
+          return detail(actor, incidentId)
+        },
+      })
+    }
   }
 }

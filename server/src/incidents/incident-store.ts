@@ -41,6 +41,7 @@ function toIncident(row: IncidentRow): Incident {
     alertCount: row.alert_count,
     ...(row.snapshot_id === null ? {} : { snapshotId: row.snapshot_id }),
     isDrill: row.is_drill === 1,
+    ...(row.hold_reason === null ? {} : { holdReason: row.hold_reason }),
   }
 }
 

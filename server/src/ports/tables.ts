@@ -130,8 +130,12 @@ export interface EvidenceTable {
   sha256: string
   bytes: number
   at_ms: number
-  /** Set when the bytes are in the evidence store. */
+  /** Set while the bytes are in the evidence store. */
   stored_at_ms: number | null
+  /** When the bytes were deleted because their time was over. */
+  deleted_at_ms: ColumnType<number | null, number | null | undefined>
+  /** When the hub gave up waiting for the bytes; they are still taken. */
+  missing_at_ms: ColumnType<number | null, number | null | undefined>
 }
 
 export interface IncidentTable {
@@ -150,6 +154,8 @@ export interface IncidentTable {
   alert_count: number
   snapshot_id: string | null
   is_drill: Flag
+  /** Why its evidence is kept beyond its time; `null` if it is not held. */
+  hold_reason: ColumnType<string | null, string | null | undefined>
 }
 
 export interface TransitionTable {
@@ -200,12 +206,6 @@ export interface GrantTable {
   end_at_ms: number
   approver_id: string | null
   created_at_ms: number
-}
-
-export interface ViewingTable {
-  viewing_id: Fixed<string>
-  grant_id: string
-  user_id: string
   /** The asker's scope, for a camera that lay outside it; `null` for one inside. */
   asked_from: ColumnType<string | null, string | null | undefined, never>
 }
@@ -219,6 +219,12 @@ export interface GrantPolicyTable {
   needs_second_person: number
   /** no, id, name: what somebody outside whose scope the camera lies may learn of it. */
   outside: string
+}
+
+export interface ViewingTable {
+  viewing_id: Fixed<string>
+  grant_id: string
+  user_id: string
   camera_id: string
   opened_at_ms: number
   closed_at_ms: number | null
@@ -282,10 +288,10 @@ export interface Tables extends AccessTables {
   dispatch: DispatchTable
   dispatch_step: DispatchStepTable
   viewing_grant: GrantTable
+  grant_policy: GrantPolicyTable
   viewing: ViewingTable
   audit: AuditTable
   change: ChangeTable
   lease: LeaseTable
   missed_deadline: MissedDeadlineTable
 }
-  grant_policy: GrantPolicyTable

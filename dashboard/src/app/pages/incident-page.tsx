@@ -8,6 +8,7 @@ import { DispatchList } from '../../features/dispatch/dispatch-list.tsx'
 import { IncidentActions } from '../../features/incidents/incident-actions.tsx'
 import { IncidentEvidence } from '../../features/incidents/incident-evidence.tsx'
 import { IncidentHead } from '../../features/incidents/incident-head.tsx'
+import { IncidentHold } from '../../features/incidents/incident-hold.tsx'
 import { IncidentTimeline } from '../../features/incidents/incident-timeline.tsx'
 import { LivePanel } from '../../features/live/live-panel.tsx'
 import { devicesQuery, incidentQuery } from '../../lib/queries.ts'
@@ -68,6 +69,7 @@ export function IncidentPage() {
               ) : undefined
             }
           />
+          <IncidentHold incident={incident} canHold={may('evidence.hold')} />
           {camera && may('grant.request') ? <LivePanel camera={camera} incidentId={incidentId} /> : null}
           <DispatchList dispatches={detail.dispatches} />
           <IncidentTimeline transitions={detail.transitions} />

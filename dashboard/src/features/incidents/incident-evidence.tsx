@@ -74,6 +74,7 @@ export function IncidentEvidence({ alerts }: { alerts: readonly Alert[] }) {
           <EvidencePicture
             evidenceId={snapshot?.evidenceId}
             isStored={snapshot?.isStored ?? false}
+            isDeleted={snapshot?.deletedAtMs !== undefined}
             alt={t('evidence.snapshotOf', { name: chosen.deviceName })}
             severity={chosen.severity}
             objects={chosen.objects}
@@ -101,6 +102,7 @@ export function IncidentEvidence({ alerts }: { alerts: readonly Alert[] }) {
                   <EvidencePicture
                     evidenceId={snapshotOf(alert)?.evidenceId}
                     isStored={snapshotOf(alert)?.isStored ?? false}
+                    isDeleted={snapshotOf(alert)?.deletedAtMs !== undefined}
                     alt=""
                     severity={alert.severity}
                     objects={alert.objects}
