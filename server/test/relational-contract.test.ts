@@ -12,6 +12,7 @@ import { openSqlite } from '../src/adapters/relational/sqlite.ts'
 import { auditFeature } from '../src/audit/audit-feature.ts'
 import { correlate } from '../src/incidents/correlate.ts'
 import { CursorMovedError, moveCursors, openCursors, setAside } from '../src/ingest/cursor-store.ts'
+import { LIST_INDEXES } from '../src/migrations/004-lists.ts'
 import type { Relational } from '../src/ports/relational.ts'
 import { reportMissingPostgres } from './support/missing-postgres.ts'
 import { alertRecord } from './support/people.ts'
@@ -358,6 +359,31 @@ describe.each(programs ? [sqlite, postgres] : [sqlite])('the relational store in
       expect(await again.read.selectFrom('edge').selectAll().execute()).toEqual([edge('e1')])
     })
 
+    it('counts what was stored before there were counts', async () => {
+      await store.write.insertInto('edge').values(edge('e1')).execute()
+      for (const [number, region] of ['410502', '410502', '410503003'].entries()) {
+        await storeIncident(store, `i${number}`, region, number + 1)
+      }
+      // As a hub left it that had the migrations before this one.
+      await store.write.schema.dropTable('region_tally').execute()
+      for (const [table, columns] of LIST_INDEXES) {
+        await store.write.schema.dropIndex(`${table}_by_${columns.join('_')}`).execute()
+      }
+      for (const [table, columns] of FIRST_INDEXES) {
+        await store.write.schema
+          .createIndex(`${table}_by_${columns.join('_')}`)
+          .on(table)
+          .columns([...columns])
+          .execute()
+      }
+      await sql`delete from schema_migration where name = '004-lists'`.execute(store.write)
+      const again = await openAnother()
+      expect(await again.read.selectFrom('region_tally').selectAll().orderBy('region').execute()).toEqual([
+        { region: '410502', alerts: 3, incidents: 2 },
+        { region: '410503003', alerts: 3, incidents: 1 },
+      ])
+    })
+
     it('is refused if a newer hub has written the store', async () => {
       await sql`insert into schema_migration (name, timestamp) values ('999-later', '')`.execute(store.write)
       await expect(place.open()).rejects.toMatchObject({
@@ -372,6 +398,42 @@ describe.each(programs ? [sqlite, postgres] : [sqlite])('the relational store in
     await store.close()
   })
 })
+
+const FIRST_INDEXES = [
+  ['incident', ['opened_at_ms', 'region']],
+  ['incident', ['region', 'state']],
+  ['incident', ['state', 'opened_at_ms']],
+  ['alert', ['at_ms', 'region']],
+  ['alert', ['region', 'at_ms']],
+  ['dispatch', ['region', 'state']],
+] as const
+
+/** An incident with so many alerts. */
+async function storeIncident(store: Relational, id: string, region: string, alerts: number): Promise<void> {
+  const place = { region, severity: 'minor', rule: 'intrusion', device_id: 'c1', device_kind: 'camera' }
+  await store.write
+    .insertInto('incident')
+    .values({
+      ...place,
+      ...{
+        incident_id: id,
+        number: id,
+        state: 'reported',
+        reason: '',
+        alert_count: alerts,
+        snapshot_id: null,
+      },
+      ...{ opened_at_ms: 1, last_alert_at_ms: 1, updated_at_ms: 1, is_drill: 0 as const },
+    })
+    .execute()
+  for (let count = 0; count < alerts; count++) {
+    const alert = { alert_id: `${id}-${count}`, edge_id: 'e1', incident_id: id, record: '{}' }
+    await store.write
+      .insertInto('alert')
+      .values({ ...place, ...alert, at_ms: 1, received_at_ms: 1 })
+      .execute()
+  }
+}
 
 /** An account with both flags set differently. */
 function account(userId: string) {

@@ -2,11 +2,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import {
   type CameraHealth,
+  DISPATCH_STATES,
+  Flow,
+  INCIDENT_STATES,
   type Overview,
   Overview as OverviewSchema,
   PassageList,
+  RegionCode,
   Series,
 } from '@patrolhub/protocol'
+import { sql } from 'kysely'
 import { Type } from 'typebox'
 import { may } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
@@ -30,18 +35,29 @@ export interface Analytics {
 }
 
 const MAX_STEPS = 5000
+/** Named one by one: "not closed" would be looked for in every row there is. */
+const OPEN_INCIDENT = INCIDENT_STATES.filter((state) => state !== 'closed' && state !== 'dismissed')
+const OPEN_DISPATCH = DISPATCH_STATES.filter((state) => state !== 'closed')
 const HOUR_MS = 3_600_000
 /** Counting reads every point of the scope; all screens of one scope share an answer this long. */
 const COUNTS_LIFE_MS = 3000
 
 const EPOCH_RANGE = { minimum: 0, maximum: 8_640_000_000_000_000 }
 
-const SeriesQueryString = Type.Object(
+const steps = {
+  // Bounded as every time is: past 2^53 a step would not move the time any more.
+  fromMs: Type.Optional(Type.Integer({ ...EPOCH_RANGE, description: 'default: an hour before toMs' })),
+  toMs: Type.Optional(Type.Integer({ ...EPOCH_RANGE, description: 'default: now' })),
+  stepMs: Type.Integer({ minimum: 1000, maximum: 86_400_000, default: 60_000 }),
+}
+const SeriesQueryString = Type.Object(steps, { additionalProperties: false })
+const FlowQueryString = Type.Object(
   {
-    // Bounded as every time is: past 2^53 a step would not move the time any more.
-    fromMs: Type.Optional(Type.Integer({ ...EPOCH_RANGE, description: 'default: an hour before toMs' })),
-    toMs: Type.Optional(Type.Integer({ ...EPOCH_RANGE, description: 'default: now' })),
-    stepMs: Type.Integer({ minimum: 1000, maximum: 86_400_000, default: 60_000 }),
+    ...steps,
+    region: Type.Optional(Type.Unsafe<RegionCode>({ ...RegionCode, description: 'default: the own scope' })),
+    deviceId: Type.Optional(
+      Type.String({ maxLength: 64, description: 'one checkpoint; default: all together' }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -90,6 +106,13 @@ export function analyticsFeature(deps: AnalyticsDeps): Analytics {
     return device
   }
 
+  async function requireCheckpoint(who: Principal, deviceId: string): Promise<void> {
+    const { kind } = await requireDevice(who, deviceId)
+    if (kind !== 'checkpoint') {
+      throw new HubError('HUB_NOT_FOUND', `${deviceId} is a ${kind}, not a checkpoint`)
+    }
+  }
+
   const routes: FastifyPluginAsyncTypebox = async (app) => {
     app.get(
       '/api/overview',
@@ -118,16 +141,40 @@ export function analyticsFeature(deps: AnalyticsDeps): Analytics {
       },
       async (request) => {
         const { deviceId, series } = request.params
-        const { stepMs, toMs = now(), fromMs = Math.max(0, toMs - HOUR_MS) } = request.query
-        if (fromMs >= toMs || (toMs - fromMs) / stepMs > MAX_STEPS) {
-          throw new HubError('HUB_BAD_REQUEST', 'the time span does not fit', {
-            details: [`/fromMs: has to be before toMs, with at most ${MAX_STEPS} steps between`],
-          })
-        }
+        const span = spanOf(request.query, now())
         await requireDevice(request.principal, deviceId)
         const { scope } = request.principal
-        const points = await timeseries.scoredSeries({ deviceId, series, scope, fromMs, toMs, stepMs })
-        return { deviceId, series, stepMs, points }
+        const points = await timeseries.scoredSeries({ deviceId, series, scope, ...span })
+        return { deviceId, series, stepMs: span.stepMs, points }
+      },
+    )
+
+    app.get(
+      '/api/flow',
+      {
+        config: { access: 'series.read' },
+        schema: {
+          summary: 'Vehicles and their mean speed by step; a step in which nothing passed is null',
+          description: 'Of one checkpoint, or of all checkpoints of a division together.',
+          tags: ['analytics'],
+          querystring: FlowQueryString,
+          response: { 200: Flow },
+        },
+      },
+      async (request) => {
+        const { principal } = request
+        const { region = principal.scope, deviceId } = request.query
+        if (!may(principal, 'series.read', { region })) {
+          throw new HubError(
+            'HUB_OUT_OF_SCOPE',
+            `region ${region} lies outside your scope ${principal.scope}`,
+          )
+        }
+        const span = spanOf(request.query, now())
+        const device = deviceId === undefined ? {} : { deviceId }
+        if (deviceId !== undefined) await requireCheckpoint(principal, deviceId)
+        const points = await timeseries.passageFlow({ scope: region, ...device, ...span })
+        return { region, ...device, stepMs: span.stepMs, points }
       },
     )
 
@@ -145,10 +192,7 @@ export function analyticsFeature(deps: AnalyticsDeps): Analytics {
       },
       async (request) => {
         const { checkpointId } = request.params
-        const device = await requireDevice(request.principal, checkpointId)
-        if (device.kind !== 'checkpoint') {
-          throw new HubError('HUB_NOT_FOUND', `${checkpointId} is a ${device.kind}, not a checkpoint`)
-        }
+        await requireCheckpoint(request.principal, checkpointId)
         const { scope } = request.principal
         return { items: await timeseries.latestPassages(checkpointId, scope, request.query.limit) }
       },
@@ -156,6 +200,23 @@ export function analyticsFeature(deps: AnalyticsDeps): Analytics {
   }
 
   return { overview, routes }
+}
+
+interface Span {
+  fromMs: number
+  toMs: number
+  stepMs: number
+}
+
+/** The span that is asked for, with what is left out filled in. Throws HUB_BAD_REQUEST for one that does not fit. */
+function spanOf(query: { fromMs?: number; toMs?: number; stepMs: number }, nowMs: number): Span {
+  const { stepMs, toMs = nowMs, fromMs = Math.max(0, toMs - HOUR_MS) } = query
+  if (fromMs >= toMs || (toMs - fromMs) / stepMs > MAX_STEPS) {
+    throw new HubError('HUB_BAD_REQUEST', 'the time span does not fit', {
+      details: [`/fromMs: has to be before toMs, with at most ${MAX_STEPS} steps between`],
+    })
+  }
+  return { fromMs, toMs, stepMs }
 }
 
 type RowCounts = Omit<Overview, 'passagesTotal' | 'readingsTotal' | 'pointsTotal'>
@@ -175,28 +236,31 @@ async function countRows(relational: Relational, who: Scoped, todayMs: number): 
     .where('device.kind', '=', 'camera')
     .where((eb) => inScope(who, eb.ref('device.region')))
     .execute()
-  const alerts = await db
+  const { alertsToday } = await db
     .selectFrom('alert')
+    .select((eb) => eb.fn.countAll<number>().as('alertsToday'))
+    .where('at_ms', '>=', todayMs)
+    // Not by the index on the region: of a wide scope nearly every row of it is older than today.
+    .where((eb) => inScope(who, eb.fn.coalesce('alert.region', sql.lit(''))))
+    .executeTakeFirstOrThrow()
+  const totals = await db
+    .selectFrom('region_tally')
     .select((eb) => [
-      eb.fn.countAll<number>().as('total'),
-      eb.fn.sum<number | null>(eb.case().when('at_ms', '>=', todayMs).then(1).else(0).end()).as('today'),
+      eb.fn.sum<number | null>('alerts').as('alerts'),
+      eb.fn.sum<number | null>('incidents').as('incidents'),
     ])
-    .where((eb) => inScope(who, eb.ref('alert.region')))
+    .where((eb) => inScope(who, eb.ref('region_tally.region')))
     .executeTakeFirstOrThrow()
   const incidents = await db
     .selectFrom('incident')
-    .select((eb) => [
-      eb.fn.countAll<number>().as('total'),
-      eb.fn
-        .sum<number | null>(eb.case().when('state', 'in', ['closed', 'dismissed']).then(0).else(1).end())
-        .as('open'),
-    ])
+    .select((eb) => eb.fn.countAll<number>().as('open'))
+    .where('state', 'in', OPEN_INCIDENT)
     .where((eb) => inScope(who, eb.ref('incident.region')))
     .executeTakeFirstOrThrow()
   const dispatches = await db
     .selectFrom('dispatch')
     .select((eb) => eb.fn.countAll<number>().as('open'))
-    .where('state', '!=', 'closed')
+    .where('state', 'in', OPEN_DISPATCH)
     .where((eb) => inScope(who, eb.ref('dispatch.region')))
     .executeTakeFirstOrThrow()
 
@@ -210,10 +274,10 @@ async function countRows(relational: Relational, who: Scoped, todayMs: number): 
     camerasOnline: healths.filter(({ health, isEdgeOnline }) => isEdgeOnline && health?.state === 'online')
       .length,
     camerasTotal: cameras.length,
-    alertsToday: alerts.today ?? 0,
-    alertsTotal: alerts.total,
-    incidentsOpen: incidents.open ?? 0,
-    incidentsTotal: incidents.total,
+    alertsToday,
+    alertsTotal: totals.alerts ?? 0,
+    incidentsOpen: incidents.open,
+    incidentsTotal: totals.incidents ?? 0,
     dispatchesOpen: dispatches.open,
     framesAnalysed: healths.reduce((sum, { health }) => sum + (health?.framesAnalysed ?? 0), 0),
   }

@@ -1,9 +1,10 @@
 /** Reads dispatches as the protocol shows them, and decides who sees which. */
-import type { Dispatch, DispatchState, DispatchStep } from '@patrolhub/protocol'
+import { DISPATCH_STATES, type Dispatch, type DispatchState, type DispatchStep } from '@patrolhub/protocol'
 import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kysely'
 import { may } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
 import { inScope } from '../access/scope.ts'
+import { newestInScope } from '../newest-in-scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import type { Tables } from '../ports/tables.ts'
 import { missedOf } from './missed-deadlines.ts'
@@ -27,12 +28,24 @@ export async function listVisible(
   caller: Principal,
   state: 'open' | 'ended' | 'all',
 ): Promise<string[]> {
-  let query = db
+  const states = DISPATCH_STATES.filter(
+    (one) => state === 'all' || (one === 'closed') === (state === 'ended'),
+  )
+  if (may(caller, 'incident.read')) {
+    return newestInScope(db, {
+      table: 'dispatch',
+      who: caller,
+      before: undefined,
+      count: MAX_LISTED,
+      ...(state === 'all' ? {} : { states }),
+      isFew: state === 'open',
+    })
+  }
+  const rows = await db
     .selectFrom('dispatch')
     .select('dispatch_id')
     .where((eb) => isVisibleTo(caller, eb))
-  if (state !== 'all') query = query.where('state', state === 'open' ? '<>' : '=', 'closed')
-  const rows = await query
+    .where('state', 'in', states)
     .orderBy('created_at_ms', 'desc')
     .orderBy('dispatch_id', 'desc')
     .limit(MAX_LISTED)

@@ -91,6 +91,7 @@ async function correlateRound(
     changed.filter(({ first }) => first === undefined),
   )
   await insertAlerts(trx, rows)
+  await tally(trx, rows, candidates)
   return outcomes
 }
 
@@ -262,6 +263,33 @@ async function insertAlerts(
         received_at_ms: receivedAtMs,
         incident_id: incidentId,
         record: JSON.stringify(record),
+      })),
+    )
+    .execute()
+}
+
+/** Counts what was just stored, by region: a total must not cost a look at every row there is. */
+async function tally(
+  trx: DbOrTransaction,
+  rows: readonly { alert: NewAlert }[],
+  candidates: ReadonlyMap<string, readonly Candidate[]>,
+): Promise<void> {
+  const counts = new Map<string, { region: string; alerts: number; incidents: number }>()
+  const of = (region: string) => {
+    const count = counts.get(region) ?? { region, alerts: 0, incidents: 0 }
+    counts.set(region, count)
+    return count
+  }
+  for (const { alert } of rows) of(alert.record.region).alerts += 1
+  for (const { first } of [...candidates.values()].flat()) if (first) of(first.region).incidents += 1
+  if (counts.size === 0) return
+  await trx
+    .insertInto('region_tally')
+    .values([...counts.values()])
+    .onConflict((conflict) =>
+      conflict.column('region').doUpdateSet((eb) => ({
+        alerts: eb('region_tally.alerts', '+', eb.ref('excluded.alerts')),
+        incidents: eb('region_tally.incidents', '+', eb.ref('excluded.incidents')),
       })),
     )
     .execute()

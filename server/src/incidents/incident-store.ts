@@ -1,9 +1,9 @@
 /** Reads incidents and alerts as the protocol shows them. Scope conditions are access/scope's. */
 import type { Alert, AlertRecord, Evidence, Incident, IncidentState, Transition } from '@patrolhub/protocol'
 import { inScope, type Scoped } from '../access/scope.ts'
+import { newestInScope, type Place } from '../newest-in-scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
-import { newestInScope } from './newest-in-scope.ts'
-import { type Place, pageOf } from './paging.ts'
+import { pageOf } from './paging.ts'
 import { ENDED_STATES, OPEN_STATES } from './state.ts'
 
 export type EvidenceOfAlerts = (

@@ -3,11 +3,7 @@
  * millisecond are neither skipped nor repeated.
  */
 import { HubError } from '../errors.ts'
-
-export interface Place {
-  atMs: number
-  id: string
-}
+import type { Place } from '../newest-in-scope.ts'
 
 /** The text that a page hands out as `next` and takes as `before`. */
 export function placeText({ atMs, id }: Place): string {

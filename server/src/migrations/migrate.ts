@@ -5,6 +5,7 @@ import { HubError } from '../errors.ts'
 import * as first from './001-first.ts'
 import * as changes from './002-changes.ts'
 import * as evidenceHold from './003-evidence-hold.ts'
+import * as lists from './004-lists.ts'
 import * as access from './005-access.ts'
 import * as grantPolicy from './006-grant-policy.ts'
 
@@ -13,6 +14,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-first': first,
   '002-changes': changes,
   '003-evidence-hold': evidenceHold,
+  '004-lists': lists,
   '005-access': access,
   '006-grant-policy': grantPolicy,
 }

@@ -270,6 +270,13 @@ export interface AuditTable {
   hash: string
 }
 
+/** Alerts and incidents of one region, counted as they come: totals of a scope are the sum of its regions. */
+export interface RegionTallyTable {
+  region: string
+  alerts: number
+  incidents: number
+}
+
 export interface Tables extends AccessTables {
   setting: SettingTable
   region: RegionTable
@@ -294,4 +301,5 @@ export interface Tables extends AccessTables {
   change: ChangeTable
   lease: LeaseTable
   missed_deadline: MissedDeadlineTable
+  region_tally: RegionTallyTable
 }
