@@ -6,7 +6,7 @@ import { loadConfig } from '../../server/src/config.ts'
 import { silent, testEnv } from '../../server/test/support/hub.ts'
 
 /** Answers one cookie a user. */
-export async function openSessions(dataDir: string, count: number): Promise<string[]> {
+export async function openSessions(dataDir: string, count: number, scope = '410502'): Promise<string[]> {
   const relational = await openRelational(loadConfig({ env: testEnv(dataDir) }), silent)
   try {
     const cookies: string[] = []
@@ -15,12 +15,12 @@ export async function openSessions(dataDir: string, count: number): Promise<stri
       const token = newToken()
       const user = {
         user_id: userId,
-        username: `screen${index}`,
+        username: `screen-${userId}`,
         display_name: `Screen ${index}`,
         password_hash: '',
         must_change_password: 0,
         role: 'operator',
-        scope: '410502',
+        scope,
         is_disabled: 0,
         created_at_ms: Date.now(),
       } as const
