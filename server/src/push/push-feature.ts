@@ -9,8 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type ClientToHub, type HubToClient, PushHandshake, parser } from '@patrolhub/protocol'
 import { type DefaultEventsMap, Server, type Socket } from 'socket.io'
 import type { SessionEnd, SignedIn } from '../access/access.ts'
+import { isSameOrigin } from '../access/origin.ts'
 import type { HubErrorCode } from '../errors.ts'
-import { isSameOrigin } from './origin.ts'
 import { bufferedBytes, cutTransport } from './outgoing.ts'
 import { packetsFor } from './packets.ts'
 import type { PushDeps, PushSockets, PushStats } from './push-sockets.ts'
@@ -50,6 +50,8 @@ export function pushFeature(deps: PushDeps): PushSockets {
   const io: HubServer = new Server({
     path: '/socket.io',
     serveClient: false,
+    // Longer than the gate lets a player wait for its first picture: until then nothing has been sent to it.
+    destroyUpgradeTimeout: 60_000,
     // Clients have nothing to say; this is room for the handshake and the pings.
     maxHttpBufferSize: 16 * 1024,
     allowRequest(request, decide) {

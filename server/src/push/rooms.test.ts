@@ -1,9 +1,9 @@
 import type { BuiltInRole } from '@patrolhub/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { isSameOrigin } from '../access/origin.ts'
 import { ROLE_PERMISSIONS } from '../access/permissions.ts'
 import type { Principal } from '../access/principal.ts'
-import { isSameOrigin } from './origin.ts'
 import { roomsOfPrincipal, roomsOfTarget } from './rooms.ts'
 
 const code = fc

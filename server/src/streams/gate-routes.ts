@@ -1,29 +1,40 @@
 /** /media: live video out to players and in from edges. */
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { DeviceId, Uuid } from '@patrolhub/protocol'
+import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import { HubError } from '../errors.ts'
 import type { Gate } from './gate.ts'
 import { HttpPlayerSink } from './http-player-sink.ts'
+import { routeUpgrades, WsPlayerSink } from './ws-player-sink.ts'
 
-export function gateRoutes(gate: Gate): FastifyPluginAsyncTypebox {
+export interface GateRoutesDeps {
+  /** False for a request that a page of another origin makes in the browser of somebody who is signed in. */
+  isSameOrigin(headers: IncomingHttpHeaders): boolean
+}
+
+export function gateRoutes(gate: Gate, deps: GateRoutesDeps): FastifyPluginAsyncTypebox {
   return async (app) => {
     // Otherwise the server would wait for its players while it stops.
     app.addHook('preClose', async () => gate.cutAll())
-    await app.register(playRoute(gate))
+    await app.register(playRoute(gate, deps))
     await app.register(publishRoute(gate))
   }
 }
 
-function playRoute(gate: Gate): FastifyPluginAsyncTypebox {
+function playRoute(gate: Gate, { isSameOrigin }: GateRoutesDeps): FastifyPluginAsyncTypebox {
   return async (app) => {
+    const upgrades = routeUpgrades(app as unknown as FastifyInstance)
     app.get(
       '/media/live/:grantId.flv',
       {
         config: { access: 'signed-in' },
         exposeHeadRoute: false,
         schema: {
-          summary: 'Live video as HTTP-FLV, under an active grant of the caller; lasts until the grant ends',
+          summary:
+            'Live video as HTTP-FLV or WS-FLV, under an active grant of the caller; lasts until the grant ends',
           tags: ['streams'],
           params: Type.Object({ grantId: Uuid }),
         },
@@ -31,10 +42,16 @@ function playRoute(gate: Gate): FastifyPluginAsyncTypebox {
       async (request, reply) => {
         reply.header('cache-control', 'no-store')
         const left = new AbortController()
-        reply.raw.once('close', () => left.abort())
+        const upgrade = upgrades.get(request.raw)
+        // Nothing else keeps another page from opening a WebSocket with the cookie of who reads it.
+        if (upgrade && !isSameOrigin(request.headers)) {
+          throw new HubError('HUB_FORBIDDEN', 'a WebSocket from another origin')
+        }
+        const connection = upgrade ? upgrade.socket : reply.raw
+        connection.once('close', () => left.abort())
         // It may have left while its session was read: nothing tells of that any more.
         if (reply.raw.destroyed || request.raw.socket.destroyed) left.abort()
-        const sink = new HttpPlayerSink(reply)
+        const sink = upgrade ? new WsPlayerSink(reply, upgrade) : new HttpPlayerSink(reply)
         await gate.watch(request.principal, request.params.grantId, { sink, left: left.signal })
         // A player that left before its first picture: there is nobody to answer.
         if (!reply.sent) reply.hijack()

@@ -39,9 +39,13 @@ export class HttpPlayerSink implements PlayerSink {
 
   cut(): void {
     const { raw } = this.#reply
-    const { socket } = raw
-    // A plain close would still deliver what the kernel holds, megabytes of it for a slow player; a reset does not.
-    if (socket instanceof Socket && !('encrypted' in socket)) socket.resetAndDestroy()
+    if (raw.socket) resetConnection(raw.socket)
     raw.destroy()
   }
+}
+
+/** A plain close would still deliver what the kernel holds, megabytes of it for a slow player; a reset does not. */
+export function resetConnection(socket: Socket): void {
+  if (socket instanceof Socket && !('encrypted' in socket)) socket.resetAndDestroy()
+  else socket.destroy()
 }

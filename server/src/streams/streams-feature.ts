@@ -1,4 +1,5 @@
 /** Composes the streams feature: grants, the gate, the media server behind it, and the watch over all of them. */
+import { isSameOrigin } from '../access/origin.ts'
 import { Gate } from './gate.ts'
 import { gateRoutes } from './gate-routes.ts'
 import { grantRoutes } from './grant-routes.ts'
@@ -69,7 +70,9 @@ export function streamsFeature(deps: StreamsDeps): Streams {
     },
     routes: async (app) => {
       await app.register(grantRoutes(grants, policies))
-      await app.register(gateRoutes(gate))
+      await app.register(
+        gateRoutes(gate, { isSameOrigin: (headers) => isSameOrigin(headers, config.trustProxy) }),
+      )
     },
     async sweepViewings(livingHubs) {
       const swept = await viewings.sweep(livingHubs)

@@ -10,7 +10,7 @@ import type { Relational } from '../ports/relational.ts'
 import type { StreamLimits } from './limits.ts'
 
 export interface StreamsDeps {
-  config: Pick<HubConfig, 'rootScope'>
+  config: Pick<HubConfig, 'rootScope' | 'trustProxy'>
   /** Of this hub's run. */
   hubId: string
   relational: Relational

@@ -1,5 +1,5 @@
 /**
- * Plays one camera's HTTP-FLV stream into a video element, as close to the present as the network allows, and starts
+ * Plays one camera's FLV stream, by HTTP or where that brings no picture by WebSocket, into a video element, as close to the present as the network allows, and starts
  * again by itself when the stream breaks while the grant holds. Enters: a path and a video element. Leaves: states.
  * The mpegts.js worker stays off: it would be a blob script, which the hub's policy forbids.
  */
@@ -35,6 +35,13 @@ const REFUSALS: ReadonlySet<number> = new Set([401, 403, 404])
 
 Mpegts.LoggingControl.applyConfig({ enableAll: false })
 
+/** Where the stream is, by HTTP or by WebSocket. */
+function addressOf(playPath: string, way: 'http' | 'ws'): string {
+  const address = new URL(playPath, location.href)
+  if (way === 'ws') address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:'
+  return address.href
+}
+
 export class FlvPlayer {
   readonly #options: FlvPlayerOptions
   #player: Mpegts.Player | undefined
@@ -42,6 +49,10 @@ export class FlvPlayer {
   #retry: ReturnType<typeof setTimeout> | undefined
   #watch: ReturnType<typeof setInterval> | undefined
   #isClosed = false
+  /** Since it was started last. */
+  #hasPlayed = false
+  /** Something between here and the hub may hold an endless answer back; a WebSocket it lets through. */
+  #way: 'http' | 'ws' = 'http'
 
   constructor(options: FlvPlayerOptions) {
     this.#options = options
@@ -62,7 +73,7 @@ export class FlvPlayer {
         isLive: true,
         hasAudio: false,
         hasVideo: true,
-        url: new URL(playPath, location.href).href,
+        url: addressOf(playPath, this.#way),
       },
       {
         enableWorker: false,
@@ -98,12 +109,12 @@ export class FlvPlayer {
   #watchPicture(video: HTMLVideoElement): void {
     let lastTime = -1
     let lastMoveMs = performance.now()
-    let hasPlayed = false
+    this.#hasPlayed = false
     let isMoving = false
     const look = () => {
       if (video.currentTime > lastTime && video.videoWidth > 0 && video.readyState >= 2) {
         if (lastTime >= 0 && !isMoving) {
-          hasPlayed = true
+          this.#hasPlayed = true
           isMoving = true
           this.#retryMs = RETRY_MIN_MS
           this.#options.onState({ kind: 'playing' })
@@ -119,8 +130,8 @@ export class FlvPlayer {
         isMoving = false
         this.#options.onState({ kind: 'waiting', why: 'interrupted' })
       }
-      if (stillMs > (hasPlayed ? STALL_MS : FIRST_PICTURE_MS))
-        this.#again(hasPlayed ? 'interrupted' : 'offline')
+      if (stillMs > (this.#hasPlayed ? STALL_MS : FIRST_PICTURE_MS))
+        this.#again(this.#hasPlayed ? 'interrupted' : 'offline')
     }
     video.ontimeupdate = look
     this.#watch = setInterval(look, CHECK_MS)
@@ -133,12 +144,17 @@ export class FlvPlayer {
       this.#options.onState({ kind: 'refused' })
       return
     }
-    this.#again(isStatus ? 'offline' : 'interrupted')
+    this.#again(isStatus ? 'offline' : 'interrupted', isStatus)
   }
 
-  #again(why: 'offline' | 'interrupted'): void {
+  /** `isAnswered`: the hub itself said that there is no picture. */
+  #again(why: 'offline' | 'interrupted', isAnswered = false): void {
     if (this.#isClosed || this.#retry !== undefined) return
     this.#release()
+    // A refused WebSocket does not say why: the answer to the next request does.
+    if (!this.#hasPlayed && (this.#way === 'ws' || !isAnswered)) {
+      this.#way = this.#way === 'http' ? 'ws' : 'http'
+    }
     this.#options.onState({ kind: 'waiting', why })
     this.#retry = setTimeout(() => {
       this.#retry = undefined
