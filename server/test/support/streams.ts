@@ -46,6 +46,11 @@ export interface Viewer {
 }
 
 export type StreamsHub = Awaited<ReturnType<typeof startStreamsHub>>
+/** What an edge needs of a hub: where it is, and its commands. */
+export interface RelayingHub {
+  url: string
+  onRelay(listener: RelayListener): void
+}
 type RelayListener = (edgeId: string, command: RelayCommand) => void
 
 export async function startStreamsHub(options: { limits?: Partial<StreamLimits>; folder?: string } = {}) {
@@ -260,7 +265,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     app,
     clock,
     relays,
-    onRelay: (listener: RelayListener) => relayListeners.add(listener),
+    onRelay: (listener: RelayListener) => void relayListeners.add(listener),
     viewer,
     openSession,
     edge,
@@ -397,7 +402,7 @@ export function publishByFfmpeg(
 
 /** An edge whose camera runs all the time, and that publishes it when the hub asks. */
 export class WarmEdge {
-  readonly #hub: StreamsHub
+  readonly #hub: RelayingHub
   readonly #edge: { edgeId: string; authorization: string }
   readonly #cameraId: string
   readonly #encoder: Encoder
@@ -410,7 +415,7 @@ export class WarmEdge {
   #post: ClientRequest | undefined
 
   constructor(
-    hub: StreamsHub,
+    hub: RelayingHub,
     edge: { edgeId: string; authorization: string },
     cameraId: string,
     options: Parameters<typeof encode>[1] = {},
