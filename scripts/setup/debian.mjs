@@ -44,6 +44,13 @@ const NEEDS = {
     services: ['influxdb.service'],
     without: 'the time-series contract cannot be run against InfluxDB',
   },
+  victoriametrics: {
+    title: 'VictoriaMetrics',
+    packages: ['victoria-metrics'],
+    program: 'victoria-metrics',
+    services: ['victoria-metrics.service'],
+    without: 'writing points into VictoriaMetrics cannot be tested',
+  },
   postgresql: {
     title: 'PostgreSQL',
     // Debian keeps the server's programs off the PATH; a cluster of the package is left as it is.
@@ -100,6 +107,7 @@ const NEEDS_OF = {
     'chromium',
     'mosquitto',
     'influxdb',
+    'victoriametrics',
     'postgresql',
     'redis',
     'nginx',
