@@ -61,6 +61,7 @@ export interface HubApp {
 
 const MEBIBYTE = 1024 * 1024
 const HOUR_MS = 3_600_000
+const SILENT_AFTER_START_MS = 120_000
 /** As long as a batch that another hub has taken may be on its way into the store. */
 const GAP_WAIT_MS = 2000
 
@@ -193,6 +194,17 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     run: async (nowMs) => {
       const removed = await evidence.removeSpareFiles(nowMs)
       if (removed > 0) log.info({ removed }, 'evidence files that no row needs are removed')
+    },
+  })
+  const composedAtMs = Date.now()
+  timers.add({
+    name: 'silent edges',
+    everyMs: 15_000,
+    run: async (nowMs) => {
+      // Whoever comes back after a stop first has to hear who is there.
+      if (nowMs - composedAtMs < SILENT_AFTER_START_MS) return
+      const silent = await devices.noteSilent(nowMs)
+      if (silent.length > 0) log.warn({ silent }, 'edges have gone silent and count as offline')
     },
   })
   for (const job of pointJobs(timeseries, config, config.timeseries === 'influxdb')) timers.add(job)
