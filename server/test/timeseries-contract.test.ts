@@ -174,6 +174,18 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
     ])
   })
 
+  it('answers the newest passages however long ago they were', async () => {
+    const agesMs = [0, 1000, 7_200_000, 3 * 86_400_000, 80 * 86_400_000]
+    const nowMs = Date.now()
+    await store.append(
+      agesMs.map((ageMs, index) => passage(9150 + index, { atMs: nowMs - ageMs, deviceId: 'cp-old' })),
+    )
+    for (let limit = 1; limit <= agesMs.length + 1; limit++) {
+      const found = await store.latestPassages('cp-old', '4105', limit)
+      expect(found.map(({ atMs }) => nowMs - atMs)).toEqual(agesMs.slice(0, limit))
+    }
+  })
+
   it('counts by scope, as a prefix of the region', async () => {
     await store.append([
       passage(9200, { region: '410503001', deviceId: 'cp-05' }),
