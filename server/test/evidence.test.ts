@@ -232,4 +232,40 @@ describe('evidence', () => {
       .execute()
     expect(looks).toEqual([{ actor_id: operator.userId }])
   })
+
+  it('puts a page of pictures on the record as few entries that name each; others look for themselves', async () => {
+    const pages = Array.from({ length: 12 }, () => ({ alert: newAlert(), bytes: jpeg() }))
+    const records = pages.map(({ alert, bytes }) => snapshotRecord(alert, bytes))
+    const answers = await hub.ingest(edge, ...pages.map(({ alert }) => alert), ...records)
+    const incidentIds = new Set(pages.map((_page, index) => incidentOf(answers[index])))
+    for (const [index, { bytes }] of pages.entries()) {
+      await hub.upload(edge, records[index]!.evidenceId, bytes)
+    }
+    const others = await hub.person('operator', '410502')
+    const load = (who: Person) =>
+      Promise.all(records.map(({ evidenceId }) => hub.ask(who, 'GET', `/api/evidence/${evidenceId}`)))
+    for (const who of [operator, others]) {
+      expect((await load(who)).map(({ status }) => status)).toEqual(records.map(() => 200))
+    }
+    const rows = await hub.relational.read
+      .selectFrom('audit')
+      .select(['actor_id', 'subject', 'detail'])
+      .where('action', '=', 'evidence.viewed')
+      .execute()
+    const ids = records.map(({ evidenceId }) => evidenceId).sort()
+    for (const who of [operator, others]) {
+      const looks = rows
+        .filter((row) => row.actor_id === who.userId)
+        .map((row) => ({ ...row, detail: JSON.parse(row.detail) }))
+        .map(({ subject, detail }) => ({
+          seen: (detail.evidenceIds ?? [subject.replace('evidence:', '')]) as string[],
+          detail,
+        }))
+        .filter(({ seen }) => seen.some((id) => ids.includes(id)))
+      expect(looks.flatMap(({ seen }) => seen).sort(), 'each, once').toEqual(ids)
+      expect(looks.length).toBeLessThan(ids.length)
+      expect(new Set(looks.flatMap(({ detail }) => detail.incidentIds))).toEqual(incidentIds)
+      for (const { seen, detail } of looks) if (seen.length > 1) expect(detail.count).toBe(seen.length)
+    }
+  })
 })

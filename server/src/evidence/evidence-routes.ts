@@ -3,7 +3,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Sha256, Uuid } from '@patrolhub/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { Principal } from '../access/principal.ts'
 import { HubError } from '../errors.ts'
 import { acceptStreams, answerWhileSending } from '../streamed-body.ts'
 import { parseRange } from './byte-range.ts'
@@ -12,10 +11,8 @@ import type { EvidenceDeps } from './evidence.ts'
 import type { EvidenceFiles } from './evidence-files.ts'
 import { findRow, maySee } from './evidence-rows.ts'
 import { type EvidenceStore, MAX_EVIDENCE_BYTES } from './evidence-service.ts'
+import { Looks } from './looks.ts'
 
-/** One look of one session at one thing is put on the record once in this time: pages load pictures again and again. */
-const SAME_LOOK_MS = 10 * 60_000
-const MAX_LOOKS = 10_000
 const CACHE_SECONDS = 3600
 
 const Params = Type.Object({ evidenceId: Uuid })
@@ -25,34 +22,9 @@ export function evidenceRoutes(
   store: EvidenceStore,
   files: EvidenceFiles,
 ): FastifyPluginAsyncTypebox {
-  const { relational, audit, now = Date.now } = deps
+  const { relational } = deps
   const log = deps.log.child({ component: 'evidence' })
-  /** When each look was recorded last, oldest first; `kept` resolves when it is on the record. */
-  const looks = new Map<string, { atMs: number; kept: Promise<void> }>()
-
-  async function recordLook(caller: Principal, evidenceId: string, role: string): Promise<void> {
-    const key = `${caller.sessionHash} ${evidenceId}`
-    const last = looks.get(key)
-    // Parts of a clip are asked for at once: one entry, and none of them is answered before it is kept.
-    if (last !== undefined && now() - last.atMs < SAME_LOOK_MS) return last.kept
-    const kept = relational.write.transaction().execute((trx) =>
-      audit.append(trx, {
-        actor: caller,
-        action: 'evidence.viewed',
-        subject: `evidence:${evidenceId}`,
-        detail: { role },
-      }),
-    )
-    looks.delete(key)
-    looks.set(key, { atMs: now(), kept })
-    if (looks.size > MAX_LOOKS) looks.delete(looks.keys().next().value!)
-    try {
-      await kept
-    } catch (error) {
-      looks.delete(key)
-      throw error
-    }
-  }
+  const looks = new Looks(deps)
 
   async function answer(request: FastifyRequest<{ Params: { evidenceId: string } }>, reply: FastifyReply) {
     const { evidenceId } = request.params
@@ -77,7 +49,7 @@ export function evidenceRoutes(
       'content-disposition': `inline; filename="${evidenceId}.${row.mime.split('/')[1]}"`,
       'accept-ranges': 'bytes',
     })
-    await recordLook(request.principal, evidenceId, row.role)
+    await looks.record(request.principal, { evidenceId, role: row.role, alertId: row.alert_id })
     if (request.headers['if-none-match'] === etag) return reply.code(304).send()
     const range = parseRange(request.headers.range, bytes)
     if (range === 'unsatisfiable') {
