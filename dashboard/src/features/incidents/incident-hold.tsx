@@ -10,11 +10,18 @@ import { TextArea, textOf } from '../../ui/field.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
 
-function HoldDialog({ incident, onClose }: { incident: Incident; onClose: () => void }) {
+type Action = 'hold' | 'release'
+
+interface HoldDialogProps {
+  incidentId: string
+  /** As it was asked for: the incident may change while the dialog is open. */
+  action: Action
+  onClose: () => void
+}
+
+function HoldDialog({ incidentId, action, onClose }: HoldDialogProps) {
   const { t } = useTranslation()
   const queries = useQueryClient()
-  const { incidentId } = incident
-  const action = incident.holdReason === undefined ? 'hold' : 'release'
   const path = `/api/incidents/${encodeURIComponent(incidentId)}/hold`
   const change = useMutation({
     mutationFn: (body: HoldIncident) =>
@@ -49,22 +56,21 @@ function HoldDialog({ incident, onClose }: { incident: Incident; onClose: () => 
 /** Whether the evidence stays beyond its time, and why; whoever may, changes it. */
 export function IncidentHold({ incident, canHold }: { incident: Incident; canHold: boolean }) {
   const { t } = useTranslation()
-  const [isAsking, setIsAsking] = useState(false)
+  const [asking, setAsking] = useState<Action>()
   const isHeld = incident.holdReason !== undefined
+  const action = isHeld ? 'release' : 'hold'
   if (!isHeld && !canHold) return null
   return (
     <Panel
       title={t('hold.title')}
-      aside={
-        canHold ? (
-          <Button onClick={() => setIsAsking(true)}>{t(isHeld ? 'hold.release' : 'hold.hold')}</Button>
-        ) : null
-      }
+      aside={canHold ? <Button onClick={() => setAsking(action)}>{t(`hold.${action}`)}</Button> : null}
     >
       <p role="status" aria-label={t('hold.title')}>
         {isHeld ? t('hold.held', { reason: incident.holdReason }) : t('hold.notHeld')}
       </p>
-      {isAsking ? <HoldDialog incident={incident} onClose={() => setIsAsking(false)} /> : null}
+      {asking ? (
+        <HoldDialog incidentId={incident.incidentId} action={asking} onClose={() => setAsking(undefined)} />
+      ) : null}
     </Panel>
   )
 }
