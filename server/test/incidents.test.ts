@@ -57,6 +57,30 @@ describe('correlation', () => {
     expect(await incident(ids[6]!)).toMatchObject({ isDrill: true })
   })
 
+  it('counts alerts and incidents by region as they are stored: not repeats, not what is refused', async () => {
+    const { read } = hub.relational
+    const tallies = () => read.selectFrom('region_tally').selectAll().orderBy('region').execute()
+    const before = (await tallies()).find(({ region }) => region === REGION)
+    const village = `${REGION}201`
+    const [deviceId, other] = [camera(), camera()]
+    const first = alertRecord(REGION, { deviceId })
+    await take(first, alertRecord(REGION, { deviceId }), alertRecord(village, { deviceId: other }))
+    await take(first, alertRecord(REGION, { deviceId }))
+    expect(await hub.ingest(edge, alertRecord('410502004'))).toMatchObject([{ ok: false }])
+    const after = await tallies()
+    expect(after.find(({ region }) => region === REGION)).toEqual({
+      region: REGION,
+      alerts: (before?.alerts ?? 0) + 3,
+      incidents: (before?.incidents ?? 0) + 1,
+    })
+    expect(after.find(({ region }) => region === village)).toEqual({
+      region: village,
+      alerts: 1,
+      incidents: 1,
+    })
+    expect(after.find(({ region }) => region === '410502004')).toBeUndefined()
+  })
+
   it('does not join an incident that has ended', async () => {
     const deviceId = camera()
     const [first] = await take(alertRecord(REGION, { deviceId }))
