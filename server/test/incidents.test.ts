@@ -61,7 +61,7 @@ describe('correlation', () => {
     const { read } = hub.relational
     const tallies = () => read.selectFrom('region_tally').selectAll().orderBy('region').execute()
     const before = (await tallies()).find(({ region }) => region === REGION)
-    const village = `${REGION}201`
+    const village = `${REGION}299`
     const [deviceId, other] = [camera(), camera()]
     const first = alertRecord(REGION, { deviceId })
     await take(first, alertRecord(REGION, { deviceId }), alertRecord(village, { deviceId: other }))
