@@ -151,7 +151,13 @@ describe('the dashboard on the running system', () => {
     await operator.getByRole('button', { name: 'Close incident' }).click()
     await timeline.getByText('Closed').first().waitFor({ timeout: 10_000 })
 
-    expect(problems, 'the page complained').toEqual([])
+    // The closing cuts the live video that was asked for the incident; Chromium says so of its connection, once.
+    const cuts = problems.filter((problem) => problem.includes('ERR_CONNECTION_RESET'))
+    expect(cuts.length).toBeLessThanOrEqual(1)
+    expect(
+      problems.filter((problem) => !cuts.includes(problem)),
+      'the page complained',
+    ).toEqual([])
     await desk.close()
     await phone.close()
   }, 180_000)
