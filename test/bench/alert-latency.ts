@@ -145,7 +145,8 @@ try {
   report('alert-latency', { seconds, screens, rows }, bars)
 } catch (error) {
   // What the hub had to say: warnings and worse, at pino's level 40 and above.
-  for (const line of hub.lines) if (/"level":[456]0/.test(line)) console.error(line)
+  for (const line of hub.lines)
+    if (/"level":[456]0|batch refused/.test(line) && !line.includes('new journal')) console.error(line)
   throw error
 } finally {
   for (const child of [screenProcess, alertEdges, loadEdges]) if (child.connected) child.disconnect()
