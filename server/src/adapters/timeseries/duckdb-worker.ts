@@ -41,6 +41,8 @@ const instance = await DuckDBInstance.create(file, {
 })
 const writer = await instance.connect()
 const reader = await instance.connect()
+// Else the newest passages of a checkpoint are found first and their columns looked up in the whole table afterwards.
+await reader.run('set late_materialization_max_rows = 0')
 for (const measurement of MEASUREMENTS) {
   for (const sql of createTableSql(measurement)) await writer.run(sql)
 }

@@ -42,10 +42,6 @@ const MAX_GROUP_POINTS = 20_000
 const MEMORY_MB = 512
 const THREADS = 2
 
-/** How far back the newest passages of a checkpoint are looked for first: DuckDB skips what is older without reading it. */
-const LATEST_WITHIN_MS = [HOUR_MS, 24 * HOUR_MS] as const
-type LatestRow = [number, number, number | null, string | null, string | null, string | null, boolean]
-
 /** Groups handed to the thread at once: the next is ready when one is written. */
 const MAX_GROUPS = 2
 
@@ -114,28 +110,21 @@ class DuckdbTimeSeries implements TimeSeries {
   }
 
   async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
-    let rows: unknown[][] = []
-    // What is older is only looked through for a checkpoint that had too little traffic since.
-    for (const fromMs of [...LATEST_WITHIN_MS.map((ms) => Date.now() - ms), 0]) {
-      rows = await this.#query(
-        `select at_ms, lane, "speedKmh", "vehicleClass", "plateColour", direction, "plateHash" is not null
-         from passage where device_id = $1 and region >= $2 and region < $3 and at_ms >= ${fromMs}
-         order by at_ms desc, tie_break desc limit ${Math.trunc(limit)}`,
-        [checkpointId, ...regionRange(scope)],
-      )
-      if (rows.length === limit) break
-    }
-    return (rows as LatestRow[]).map(
-      ([atMs, lane, speedKmh, vehicleClass, plateColour, direction, hasPlate]) => ({
-        atMs,
-        lane,
-        ...(speedKmh === null ? {} : { speedKmh }),
-        ...(vehicleClass === null ? {} : { vehicleClass }),
-        ...(plateColour === null ? {} : { plateColour }),
-        ...(direction === null ? {} : { direction }),
-        hasPlate,
-      }),
-    )
+    const rows = (await this.#query(
+      `select at_ms, lane, "speedKmh", "vehicleClass", "plateColour", direction, "plateHash" is not null
+       from passage where device_id = $1 and region >= $2 and region < $3
+       order by at_ms desc, tie_break desc limit ${Math.trunc(limit)}`,
+      [checkpointId, ...regionRange(scope)],
+    )) as [number, number, number | null, string | null, string | null, string | null, boolean][]
+    return rows.map(([atMs, lane, speedKmh, vehicleClass, plateColour, direction, hasPlate]) => ({
+      atMs,
+      lane,
+      ...(speedKmh === null ? {} : { speedKmh }),
+      ...(vehicleClass === null ? {} : { vehicleClass }),
+      ...(plateColour === null ? {} : { plateColour }),
+      ...(direction === null ? {} : { direction }),
+      hasPlate,
+    }))
   }
 
   async count(scope: string): Promise<PointCounts> {
