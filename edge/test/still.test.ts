@@ -13,6 +13,8 @@ import { cameraConfig, FORMAT } from './support/camera.ts'
 
 const run = promisify(execFile)
 const MODEL = { id: 'none', sha256: 'a'.repeat(64) }
+/** A place that stays where it is, full of edges, with the noise of a sensor: one picture of a fractal, shown on. */
+const RENDERED = 'mandelbrot=s=768x576:r=10:inner=mincol,loop=-1:size=1,setpts=N/10/TB,noise=alls=8:allf=t'
 const PICTURE_KINDS = ['covered', 'blurred', 'frozen', 'moved-camera']
 
 /** The clip with a filter, as analysis frames. `source` stands in where the footage is missing. */
@@ -23,7 +25,7 @@ async function framesOf(filter: string, seconds: number, fps: number): Promise<F
   const pictureWidthPx = 340
   const input = clip
     ? ['-t', String(seconds), '-i', clip]
-    : ['-f', 'lavfi', '-i', `mandelbrot=s=768x576:r=10,noise=alls=8:allf=t,trim=duration=${seconds}`]
+    : ['-f', 'lavfi', '-i', `${RENDERED},trim=duration=${seconds}`]
   const chain = `${filter},fps=${fps},scale=${pictureWidthPx}:${heightPx},pad=${widthPx}:${heightPx}:0:0:gray`
   const { stdout } = await run(
     'ffmpeg',
