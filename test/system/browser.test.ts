@@ -151,6 +151,22 @@ describe('the dashboard on the running system', () => {
     await operator.getByRole('button', { name: 'Close incident' }).click()
     await timeline.getByText('Closed').first().waitFor({ timeout: 10_000 })
 
+    // An administrator holds the evidence; the operator, who may not, sees why it stays.
+    const office = await browser.newContext({ locale: 'en-GB' })
+    const administrator = await signIn(office, demo.people.administrator!)
+    await administrator.getByLabel('One-time password').waitFor({ state: 'detached' })
+    await administrator.goto(operator.url())
+    await administrator.getByRole('button', { name: 'Hold evidence' }).click({ timeout: 10_000 })
+    const hold = administrator.getByRole('dialog', { name: 'Hold evidence' })
+    await hold.getByLabel('Why it has to be kept').fill('asked for by the court')
+    await hold.getByRole('button', { name: 'Hold evidence' }).click({ timeout: 10_000 })
+    const keeping = operator.getByRole('status', { name: 'Keeping of evidence' })
+    await keeping.getByText('Held: asked for by the court').waitFor({ timeout: 10_000 })
+    expect(await operator.getByRole('button', { name: 'Release evidence' }).count()).toBe(0)
+    await hold.waitFor({ state: 'detached' })
+    await administrator.getByRole('button', { name: 'Release evidence' }).waitFor()
+    await office.close()
+
     // The closing cuts the live video that was asked for the incident; Chromium says so of its connection, once.
     const cuts = problems.filter((problem) => problem.includes('ERR_CONNECTION_RESET'))
     expect(cuts.length).toBeLessThanOrEqual(1)
