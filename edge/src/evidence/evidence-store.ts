@@ -298,10 +298,13 @@ export class EvidenceStore {
       const jpeg = await decodePicture(job.clip!, this.#abandoning.signal)
       const sha256 = await this.#folder.storeContent(jpeg)
       this.#joinable.delete(job.key)
-      for (const request of job.requests) {
-        await this.#announce(request, { role: 'snapshot', mime: 'image/jpeg', sha256, bytes: jpeg.length })
-        this.#counts.taken += 1
-      }
+      await this.#announce(job.requests, {
+        role: 'snapshot',
+        mime: 'image/jpeg',
+        sha256,
+        bytes: jpeg.length,
+      })
+      this.#counts.taken += job.requests.length
       this.#timesMs.push(performance.now() - job.requestedMs)
       if (this.#timesMs.length > MAX_TIMES) this.#timesMs.shift()
       for (const request of job.requests) await this.#keepMarked(jpeg, request)
@@ -310,13 +313,14 @@ export class EvidenceStore {
       this.#log.error({ err, alertIds: job.requests.map(({ alertId }) => alertId) }, 'a snapshot failed')
     }
   }
+
   async #keepMarked(jpeg: Buffer, { alertId, atMs, marked }: SnapshotRequest): Promise<void> {
     if (!marked) return
     try {
       const picture = await markPicture(jpeg, marked.marks, this.#abandoning.signal)
       const sha256 = await this.#folder.storeContent(picture)
       const content = { role: 'marked', mime: 'image/jpeg', sha256, bytes: picture.length } as const
-      await this.#announce({ evidenceId: marked.evidenceId, alertId, atMs }, content)
+      await this.#announce([{ evidenceId: marked.evidenceId, alertId, atMs }], content)
     } catch (err) {
       this.#counts.failed += 1
       this.#log.error({ err, alertId }, 'a marked snapshot failed')
@@ -326,23 +330,22 @@ export class EvidenceStore {
   async #keepClip(clip: Buffer, requests: readonly ClipRequest[]): Promise<void> {
     const sha256 = await this.#folder.storeContent(clip)
     const content = { role: 'clip', mime: 'video/mp4', sha256, bytes: clip.length } as const
-    for (const request of requests) await this.#announce(request, content)
+    await this.#announce(requests, content)
   }
 
-  /** Notes the evidence durably and hands it to the announcer. */
+  /**
+   * Notes the evidence durably and hands it to the announcer: first all notes of one content, or the content would go
+   * with the first of them that the hub has.
+   */
   async #announce(
-    { evidenceId, alertId, atMs }: Pick<SnapshotRequest, 'evidenceId' | 'alertId' | 'atMs'>,
+    requests: readonly Pick<SnapshotRequest, 'evidenceId' | 'alertId' | 'atMs'>[],
     content: Pick<EvidenceRecord, 'role' | 'mime' | 'sha256' | 'bytes'>,
   ): Promise<void> {
-    const record: EvidenceRecord = {
-      kind: 'evidence',
-      evidenceId,
-      alertId,
-      atMs: Math.round(atMs),
-      ...content,
-    }
-    const note = { record, isAnnounced: false }
-    await this.#folder.storeNote(note)
-    this.#announcer.add(note)
+    const notes = requests.map(({ evidenceId, alertId, atMs }) => ({
+      record: { kind: 'evidence', evidenceId, alertId, atMs: Math.round(atMs), ...content } as const,
+      isAnnounced: false,
+    }))
+    for (const note of notes) await this.#folder.storeNote(note)
+    for (const note of notes) this.#announcer.add(note)
   }
 }
