@@ -48,7 +48,7 @@ const TEMPORARY_SYSTEM = new Set([
 ])
 /** Failures that `pg` reports without a code. */
 const TEMPORARY_MESSAGE =
-  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error)/
+  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed)/
 
 /** Throws RangeError for what a number does not hold exactly; `pg` makes it the query's error. */
 function safeInteger(value: string): number {
