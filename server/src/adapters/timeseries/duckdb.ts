@@ -21,8 +21,6 @@ import type {
 import { type Appended, toBlocks } from './duckdb-columns.ts'
 import type { DuckdbRequest, DuckdbResponse, DuckdbWorkerData } from './duckdb-worker.ts'
 import {
-  addSums,
-  againBy,
   flowPointOf,
   HOUR_MS,
   LATEST_MS,
@@ -31,11 +29,11 @@ import {
   ROLLED,
   type Rolled,
   SUFFIX,
-  SUMS,
   type Sums,
   seriesPointOf,
+  sumSteps,
 } from './rollups.ts'
-import { fillSteps, type Steps, stepSpan } from './steps.ts'
+import { fillSteps, type Steps } from './steps.ts'
 
 /** At most this many points go into one transaction. */
 const MAX_GROUP_POINTS = 20_000
@@ -165,26 +163,13 @@ class DuckdbTimeSeries implements TimeSeries {
     parameters: string[],
   ): Promise<Map<number, Sums>> {
     const { stepMs } = query
-    const columns = SUMS[measurement]
-    const steps = new Map<number, Sums>()
-    const parts = partsFor({ ...stepSpan(query), stepMs }, await this.#stale(measurement))
-    for (const { resolution, fromMs, toMs } of parts) {
-      const isRaw = resolution === 'raw'
-      const table = isRaw ? measurement : measurement + SUFFIX[resolution]
-      const sums = columns.map(({ name, of, how }) =>
-        isRaw ? `${how}("${of}")` : `${againBy(how)}("${name}")`,
-      )
-      const rows = (await this.#query(
+    return sumSteps(measurement, query, await this.#stale(measurement), ({ table, sums, fromMs, toMs }) =>
+      this.#query(
         `select (at_ms // ${stepMs}) * ${stepMs} as step, ${sums.join(', ')} from ${table}
          where region >= $1 and region < $2 and ${condition} and at_ms >= ${fromMs} and at_ms < ${toMs} group by step`,
         [...regionRange(scope), ...parameters],
-      )) as [number, ...(number | null)[]][]
-      for (const [atMs, ...values] of rows) {
-        const more = Object.fromEntries(columns.map(({ name }, index) => [name, values[index] ?? null]))
-        addSums(measurement, steps, atMs, more)
-      }
-    }
-    return steps
+      ),
+    )
   }
 
   async copyTo(file: string): Promise<number> {

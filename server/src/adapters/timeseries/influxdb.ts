@@ -19,8 +19,6 @@ import {
 import { influxText, toLine } from './influx-lines.ts'
 import { type InfluxDatabase, runInfluxRollups, STALE_MEASUREMENT, StaleStretches } from './influx-rollups.ts'
 import {
-  addSums,
-  againBy,
   flowPointOf,
   HOUR_MS,
   isRolled,
@@ -33,8 +31,9 @@ import {
   type Sums,
   seriesPointOf,
   stretchOf,
+  sumSteps,
 } from './rollups.ts'
-import { fillSteps, type Steps, stepSpan } from './steps.ts'
+import { fillSteps, type Steps } from './steps.ts'
 
 export interface InfluxOptions {
   url: string
@@ -234,26 +233,13 @@ class InfluxTimeSeries implements TimeSeries {
 
   /** The sums of each step that has any. */
   async #sums(measurement: Rolled, query: Steps, condition: string): Promise<Map<number, Sums>> {
-    const { stepMs } = query
-    const columns = SUMS[measurement]
-    const steps = new Map<number, Sums>()
-    for (const part of partsFor({ ...stepSpan(query), stepMs }, await this.#stale.ranges(measurement))) {
-      const { resolution, fromMs, toMs } = part
-      const isRaw = resolution === 'raw'
-      const table = isRaw ? measurement : measurement + SUFFIX[resolution]
-      const sums = columns.map(({ name, of, how }) =>
-        isRaw ? `${how}("${of}")` : `${againBy(how)}("${name}")`,
-      )
-      const rows = await this.#query(
+    const stale = await this.#stale.ranges(measurement)
+    return sumSteps(measurement, query, stale, ({ table, sums, fromMs, toMs }) =>
+      this.#query(
         `SELECT ${sums.join(', ')} FROM "${table}" WHERE ${condition} AND time >= ${fromMs}ms AND time < ${toMs}ms
-         GROUP BY time(${stepMs}ms) fill(none)`,
-      )
-      for (const [atMs, ...values] of rows as [number, ...(number | null)[]][]) {
-        const more = Object.fromEntries(columns.map(({ name }, index) => [name, values[index] ?? null]))
-        addSums(measurement, steps, atMs, more)
-      }
-    }
-    return steps
+         GROUP BY time(${query.stepMs}ms) fill(none)`,
+      ),
+    )
   }
 
   /** InfluxDB 3 deletes by the retention of its database only; it is told once and left to that. */

@@ -10,6 +10,7 @@
  */
 import type { FlowPoint, SeriesPoint } from '@patrolhub/protocol'
 import type { Measurement } from '../../ports/timeseries.ts'
+import { type Steps, stepSpan } from './steps.ts'
 
 export const STRETCH_MS = 600_000
 /** A stretch is summed up once its end lies this far behind: what comes a little late is in it already. */
@@ -152,8 +153,38 @@ export function rangesOf(stretches: Iterable<number>): Range[] {
 /** The sums of one step, by name; `null` where nothing was summed up. */
 export type Sums = Record<string, number | null>
 
+/** What to ask of an engine for one part: `sums` are its expressions, in the order of `SUMS`. */
+export interface PartQuestion extends Part {
+  table: string
+  sums: string[]
+}
+
+/** Sums of each step that has any. `ask` answers rows of a step's time and the sums, for one part of the time. */
+export async function sumSteps(
+  measurement: Rolled,
+  steps: Steps,
+  stale: readonly Range[],
+  ask: (question: PartQuestion) => Promise<unknown[][]>,
+): Promise<Map<number, Sums>> {
+  const columns = SUMS[measurement]
+  const found = new Map<number, Sums>()
+  for (const part of partsFor({ ...stepSpan(steps), stepMs: steps.stepMs }, stale)) {
+    const isRaw = part.resolution === 'raw'
+    const table = part.resolution === 'raw' ? measurement : measurement + SUFFIX[part.resolution]
+    const sums = columns.map(({ name, of, how }) =>
+      isRaw ? `${how}("${of}")` : `${againBy(how)}("${name}")`,
+    )
+    const rows = (await ask({ ...part, table, sums })) as [number, ...(number | null)[]][]
+    for (const [atMs, ...values] of rows) {
+      const more = Object.fromEntries(columns.map(({ name }, index) => [name, values[index] ?? null]))
+      addSums(measurement, found, atMs, more)
+    }
+  }
+  return found
+}
+
 /** Adds the sums of another part of the same step. */
-export function addSums(measurement: Rolled, steps: Map<number, Sums>, atMs: number, more: Sums): void {
+function addSums(measurement: Rolled, steps: Map<number, Sums>, atMs: number, more: Sums): void {
   const sums = steps.get(atMs)
   if (!sums) {
     steps.set(atMs, more)
