@@ -1,4 +1,4 @@
-import type { Camera, CameraState, Edge, Sensitivity } from '@patrolhub/protocol'
+import type { Camera, CameraState, Edge } from '@patrolhub/protocol'
 import type { Tone } from '../../ui/state-mark.tsx'
 
 export const CAMERA_TONES: Readonly<Record<CameraState | 'unknown', Tone>> = {
@@ -13,12 +13,6 @@ export const EDGE_TONES: Readonly<Record<Edge['state'], Tone>> = {
   online: 'good',
   offline: 'bad',
   'never seen': 'dim',
-}
-
-export const SENSITIVITY_TONES: Readonly<Record<Sensitivity, Tone>> = {
-  public: 'dim',
-  controlled: 'warn',
-  restricted: 'bad',
 }
 
 /** What a camera is in now: what its edge last said means nothing while the edge itself is away. */
