@@ -305,17 +305,20 @@ describe('EvidenceStore', () => {
     await evidence.open()
     const noteOf = async (text: string) => {
       const bytes = Buffer.from(text)
-      const record: EvidenceRecord = {
+      const recordOf = (sha256: string): EvidenceRecord => ({
         kind: 'evidence',
         evidenceId: randomUUID(),
         alertId: randomUUID(),
         atMs: 1,
         role: 'snapshot',
         mime: 'image/jpeg',
-        sha256: await evidence.storeContent(bytes),
+        sha256,
         bytes: bytes.length,
-      }
-      return { record, isAnnounced: false }
+      })
+      const [note] = await evidence.store(bytes, (sha256) => [
+        { record: recordOf(sha256), isAnnounced: false },
+      ])
+      return note!
     }
     // The second may come in the very turn in which the work on the first ends.
     for (let turns = 0; turns < 12; turns++) {
@@ -437,9 +440,8 @@ describe('EvidenceFolder', () => {
     const ids: string[] = []
     for (let index = 0; index < 6; index += 1) {
       const bytes = Buffer.alloc(1000, index)
-      await evidence.storeContent(bytes)
       const note = noteOf(bytes)
-      await evidence.storeNote(note)
+      await evidence.store(bytes, () => [note])
       await evidence.setAside(note.record)
       ids.push(`${note.record.evidenceId}.json`)
     }
@@ -451,14 +453,31 @@ describe('EvidenceFolder', () => {
     expect([await filesIn('refused'), await filesIn('content')]).toEqual([[], []])
   })
 
+  it('keeps content that comes again while the hub has just taken the same', async () => {
+    const evidence = new EvidenceFolder(folder)
+    await evidence.open()
+    const frozen = Buffer.alloc(2000, 7)
+    let [older] = await evidence.store(frozen, () => [noteOf(frozen)])
+    for (let round = 0; round < 30; round += 1) {
+      const [[newer]] = await Promise.all([
+        evidence.store(frozen, () => [noteOf(frozen)]),
+        evidence.remove(older!.record),
+      ])
+      older = newer
+      expect(await evidence.readContent(newer!.record.sha256), `round ${round}`).toEqual(frozen)
+      expect(evidence.bytes).toBe(frozen.length)
+    }
+    await evidence.remove(older!.record)
+    expect([await filesIn('pending'), await filesIn('content'), evidence.bytes]).toEqual([[], [], 0])
+  })
+
   it('brings pictures to the hub before clips that came earlier', async () => {
     const evidence = new EvidenceFolder(folder)
     await evidence.open()
     const clip = Buffer.alloc(3000, 1)
     const picture = Buffer.alloc(1000, 2)
-    for (const bytes of [clip, picture]) await evidence.storeContent(bytes)
-    await evidence.storeNote(noteOf(clip, { role: 'clip', mime: 'video/mp4', atMs: 1 }))
-    await evidence.storeNote(noteOf(picture))
+    await evidence.store(clip, () => [noteOf(clip, { role: 'clip', mime: 'video/mp4', atMs: 1 })])
+    await evidence.store(picture, () => [noteOf(picture)])
     const hub = await startHub(() => 204)
     const { store } = await startStore(hub.url)
     await waitFor('both uploads', () => store.stats().uploaded === 2)

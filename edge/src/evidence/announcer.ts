@@ -56,7 +56,7 @@ export class Announcer {
         if (!note.isAnnounced) await announce(note.record)
         // A crash between these two lines announces it again after the restart: the hub takes it for the same one.
         note.isAnnounced = true
-        await folder.storeNote(note)
+        await folder.storeState(note)
         backoff.reset()
         this.#notes.shift()
         onAnnounced(note)

@@ -36,6 +36,8 @@ export class EvidenceFolder {
   readonly #references = new Map<string, number>()
   readonly #limits: RefusedLimits
   #bytes = 0
+  /** Content is written and removed one at a time: what has just come again is not taken for what has just become spare. */
+  #work: Promise<unknown> = Promise.resolve()
 
   constructor(dataDir: string, refused: Partial<RefusedLimits> = {}) {
     this.#limits = { ...DEFAULT_REFUSED, ...refused }
@@ -79,18 +81,26 @@ export class EvidenceFolder {
     return { notes, unreadable }
   }
 
-  /** Stores bytes durably; gives their SHA-256. The same bytes again cost nothing. */
-  async storeContent(bytes: Buffer): Promise<string> {
-    const sha256 = createHash('sha256').update(bytes).digest('hex')
-    await writeDurably(this.#content, sha256, bytes)
-    return sha256
+  /** Stores new evidence durably: the bytes, then every note that names them, given their SHA-256. Gives the notes. */
+  store<N extends EvidenceNote>(
+    bytes: Buffer,
+    notesOf: (sha256: string) => readonly N[],
+  ): Promise<readonly N[]> {
+    return this.#serially(async () => {
+      const sha256 = createHash('sha256').update(bytes).digest('hex')
+      await writeDurably(this.#content, sha256, bytes)
+      const notes = notesOf(sha256)
+      for (const note of notes) {
+        await this.storeState(note)
+        await this.#refer(sha256)
+      }
+      return notes
+    })
   }
 
-  /** Writes the note of new evidence, or its new state. */
-  async storeNote(note: EvidenceNote): Promise<void> {
-    const isNew = !(await exists(join(this.#pending, `${note.record.evidenceId}.json`)))
+  /** Writes how far evidence has come. */
+  async storeState(note: EvidenceNote): Promise<void> {
     await writeDurably(this.#pending, `${note.record.evidenceId}.json`, Buffer.from(JSON.stringify(note)))
-    if (isNew) await this.#refer(note.record.sha256)
   }
 
   /** `undefined` if it is gone. */
@@ -104,17 +114,27 @@ export class EvidenceFolder {
   }
 
   /** Forgets evidence that the hub has; its content goes when no other note names it. */
-  async remove({ evidenceId, sha256 }: EvidenceRecord): Promise<void> {
-    await rm(join(this.#pending, `${evidenceId}.json`), { force: true })
-    if (await this.#release(sha256)) await rm(join(this.#content, sha256), { force: true })
+  remove({ evidenceId, sha256 }: EvidenceRecord): Promise<void> {
+    return this.#serially(async () => {
+      await rm(join(this.#pending, `${evidenceId}.json`), { force: true })
+      if (await this.#release(sha256)) await rm(join(this.#content, sha256), { force: true })
+    })
   }
 
   /** Sets evidence aside that the hub will never take; its content stays for a person to look at. */
-  async setAside({ evidenceId, sha256 }: EvidenceRecord): Promise<void> {
-    const name = `${evidenceId}.json`
-    await rename(join(this.#pending, name), join(this.#refused, name))
-    await this.#release(sha256)
-    await this.#trimRefused()
+  setAside({ evidenceId, sha256 }: EvidenceRecord): Promise<void> {
+    return this.#serially(async () => {
+      const name = `${evidenceId}.json`
+      await rename(join(this.#pending, name), join(this.#refused, name))
+      await this.#release(sha256)
+      await this.#trimRefused()
+    })
+  }
+
+  #serially<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#work.then(work)
+    this.#work = done.catch(() => undefined)
+    return done
   }
 
   async #refer(sha256: string): Promise<void> {
@@ -192,10 +212,6 @@ export async function writeDurably(folder: string, name: string, bytes: Buffer):
   } finally {
     await directory.close()
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined
 }
 
 async function sizeOf(path: string): Promise<number> {

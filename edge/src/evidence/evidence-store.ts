@@ -296,13 +296,9 @@ export class EvidenceStore {
   async #take(job: Job): Promise<void> {
     try {
       const jpeg = await decodePicture(job.clip!, this.#abandoning.signal)
-      const sha256 = await this.#folder.storeContent(jpeg)
-      this.#joinable.delete(job.key)
-      await this.#announce(job.requests, {
-        role: 'snapshot',
-        mime: 'image/jpeg',
-        sha256,
-        bytes: jpeg.length,
+      await this.#keep(jpeg, { role: 'snapshot', mime: 'image/jpeg' }, () => {
+        this.#joinable.delete(job.key)
+        return job.requests
       })
       this.#counts.taken += job.requests.length
       this.#timesMs.push(performance.now() - job.requestedMs)
@@ -318,9 +314,8 @@ export class EvidenceStore {
     if (!marked) return
     try {
       const picture = await markPicture(jpeg, marked.marks, this.#abandoning.signal)
-      const sha256 = await this.#folder.storeContent(picture)
-      const content = { role: 'marked', mime: 'image/jpeg', sha256, bytes: picture.length } as const
-      await this.#announce([{ evidenceId: marked.evidenceId, alertId, atMs }], content)
+      const request = { evidenceId: marked.evidenceId, alertId, atMs }
+      await this.#keep(picture, { role: 'marked', mime: 'image/jpeg' }, () => [request])
     } catch (err) {
       this.#counts.failed += 1
       this.#log.error({ err, alertId }, 'a marked snapshot failed')
@@ -328,24 +323,29 @@ export class EvidenceStore {
   }
 
   async #keepClip(clip: Buffer, requests: readonly ClipRequest[]): Promise<void> {
-    const sha256 = await this.#folder.storeContent(clip)
-    const content = { role: 'clip', mime: 'video/mp4', sha256, bytes: clip.length } as const
-    await this.#announce(requests, content)
+    await this.#keep(clip, { role: 'clip', mime: 'video/mp4' }, () => requests)
   }
 
-  /**
-   * Notes the evidence durably and hands it to the announcer: first all notes of one content, or the content would go
-   * with the first of them that the hub has.
-   */
-  async #announce(
-    requests: readonly Pick<SnapshotRequest, 'evidenceId' | 'alertId' | 'atMs'>[],
-    content: Pick<EvidenceRecord, 'role' | 'mime' | 'sha256' | 'bytes'>,
+  /** Stores content with a note for each request, asked for when the bytes are on the disk, and hands the notes on. */
+  async #keep(
+    bytes: Buffer,
+    kind: Pick<EvidenceRecord, 'role' | 'mime'>,
+    requests: () => readonly Pick<SnapshotRequest, 'evidenceId' | 'alertId' | 'atMs'>[],
   ): Promise<void> {
-    const notes = requests.map(({ evidenceId, alertId, atMs }) => ({
-      record: { kind: 'evidence', evidenceId, alertId, atMs: Math.round(atMs), ...content } as const,
-      isAnnounced: false,
-    }))
-    for (const note of notes) await this.#folder.storeNote(note)
+    const notes = await this.#folder.store(bytes, (sha256) =>
+      requests().map(({ evidenceId, alertId, atMs }) => ({
+        record: {
+          kind: 'evidence' as const,
+          evidenceId,
+          alertId,
+          atMs: Math.round(atMs),
+          ...kind,
+          sha256,
+          bytes: bytes.length,
+        },
+        isAnnounced: false,
+      })),
+    )
     for (const note of notes) this.#announcer.add(note)
   }
 }
