@@ -12,7 +12,7 @@ export interface HubAccess {
 }
 
 export interface HubRequestOptions {
-  method: 'PUT' | 'POST'
+  method: 'GET' | 'PUT' | 'POST'
   path: string
   headers: Readonly<Record<string, string>>
   /** The request ends with an error when nothing moves on its connection for this long, before it is made or after. */

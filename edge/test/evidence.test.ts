@@ -105,6 +105,21 @@ async function startStore(hubUrl: string, extra: Partial<EvidenceStoreOptions> =
   return { store, announced, logText: text }
 }
 
+const noteOf = (bytes: Buffer, extra: Partial<EvidenceRecord> = {}) => ({
+  isAnnounced: true,
+  record: {
+    kind: 'evidence' as const,
+    evidenceId: randomUUID(),
+    alertId: randomUUID(),
+    atMs: 1_790_000_000_000,
+    role: 'snapshot' as const,
+    mime: 'image/jpeg' as const,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    bytes: bytes.length,
+    ...extra,
+  },
+})
+
 const filesIn = async (name: string): Promise<string[]> =>
   (await readdir(join(folder, 'evidence', name))).sort()
 
@@ -215,6 +230,40 @@ describe('EvidenceStore', () => {
     await waitFor('the upload', () => store.stats().uploaded === 1)
     expect(again.uploads).toHaveLength(4)
     expect(new Set(again.uploads.map(({ bytes }) => bytes.toString('base64'))).size).toBe(1)
+  })
+
+  it('goes on inside a file that a line which breaks has brought in part', async () => {
+    const content = Buffer.from(Array.from({ length: 900_000 }, (_, index) => (index * 7919) % 251))
+    const tries: { offset: number; bytes: number }[] = []
+    let kept = Buffer.alloc(0)
+    const server = createServer(async (request, response) => {
+      if (request.method === 'GET') {
+        response.end(JSON.stringify({ isStored: false, receivedBytes: kept.length }))
+        return
+      }
+      const offset = Number(request.headers['x-patrolhub-offset'] ?? 0)
+      expect(offset).toBe(kept.length)
+      tries.push({ offset, bytes: Number(request.headers['content-length']) })
+      for await (const part of request) {
+        kept = Buffer.concat([kept, part as Buffer])
+        if (tries.length < 3 && kept.length > tries.length * 300_000) {
+          request.socket.destroy()
+          return
+        }
+      }
+      response.writeHead(204).end()
+    })
+    cleanups.push(() => void server.close())
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const evidence = new EvidenceFolder(folder)
+    await evidence.open()
+    await evidence.store(content, () => [noteOf(content, { role: 'clip', mime: 'video/mp4' })])
+    const { store } = await startStore(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    await waitFor('the upload', () => store.stats().uploaded === 1)
+    expect(kept.equals(content)).toBe(true)
+    expect(tries).toHaveLength(3)
+    expect(tries[1]!.offset).toBeGreaterThan(300_000)
+    expect(tries[2]!.offset + tries[2]!.bytes).toBe(content.length)
   })
 
   it('announces every snapshot at once although the hub is away', async () => {
@@ -419,21 +468,6 @@ describe('a marked snapshot', () => {
 })
 
 describe('EvidenceFolder', () => {
-  const noteOf = (bytes: Buffer, extra: Partial<EvidenceRecord> = {}) => ({
-    isAnnounced: true,
-    record: {
-      kind: 'evidence' as const,
-      evidenceId: randomUUID(),
-      alertId: randomUUID(),
-      atMs: 1_790_000_000_000,
-      role: 'snapshot' as const,
-      mime: 'image/jpeg' as const,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
-      bytes: bytes.length,
-      ...extra,
-    },
-  })
-
   it('keeps of what was refused the newest, up to a number and a size, and removes the contents of the rest', async () => {
     const evidence = new EvidenceFolder(folder, { notes: 3, bytes: 2500 })
     await evidence.open()

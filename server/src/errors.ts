@@ -58,6 +58,10 @@ export const HUB_ERRORS = {
     status: 400,
     help: 'The bytes that arrived do not have the announced SHA-256: send them again.',
   },
+  HUB_EVIDENCE_OFFSET: {
+    status: 412,
+    help: 'The upload goes on from a place that the hub has not reached: ask how much it has, or begin anew.',
+  },
   HUB_EVIDENCE_TOO_LARGE: {
     status: 413,
     help: 'The content is larger than the size that the message names.',

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import type { UploadProgress } from '@patrolhub/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MAX_EVIDENCE_BYTES } from '../src/evidence/evidence-service.ts'
 import {
@@ -143,6 +144,67 @@ describe('evidence', () => {
     await eventually(async () => (await incoming()).length === 1)
     socket.destroy()
     await eventually(async () => (await incoming()).length === 0)
+  })
+
+  describe('of a large file whose line breaks', () => {
+    const clip = Buffer.concat([jpeg(), Buffer.alloc(1_500_000, 'a clip of a street ')])
+    const headers = () => ({ authorization: edge.authorization, 'x-patrolhub-sha256': sha256(clip) })
+    const progress = async (id: string, more = {}) => {
+      const response = await fetch(`${hub.url}/api/edge/evidence/${id}`, {
+        headers: { ...headers(), ...more },
+      })
+      return { status: response.status, ...((await response.json()) as Partial<UploadProgress>) }
+    }
+    /** Sends the first bytes and leaves the line open, as one does that is dead but not closed. */
+    const begin = async (id: string, bytes: number) => {
+      const socket = connect(Number(new URL(hub.url).port), '127.0.0.1')
+      socket.on('error', () => undefined)
+      socket.write(
+        `PUT /api/edge/evidence/${id} HTTP/1.1\r\nhost: x\r\nauthorization: ${edge.authorization}\r\n` +
+          `content-type: image/jpeg\r\nx-patrolhub-sha256: ${sha256(clip)}\r\ncontent-length: ${clip.length}\r\n\r\n`,
+      )
+      socket.write(clip.subarray(0, bytes))
+      await eventually(async () => (await partBytes()) === bytes)
+      return socket
+    }
+    const partBytes = async () => {
+      const names = (await incoming()).filter((name) => name.endsWith('.part'))
+      return names.length === 0 ? 0 : (await stat(join(hub.folder, 'evidence', 'incoming', names[0]!))).size
+    }
+
+    it.each(['closed', 'dead but open'])('goes on where it broke off: the old line %s', async (line) => {
+      const id = randomUUID()
+      expect(await progress(id)).toEqual({ status: 200, isStored: false, receivedBytes: 0 })
+      const socket = await begin(id, 700_000)
+      if (line === 'closed') socket.destroy()
+      expect(await progress(id)).toEqual({ status: 200, isStored: false, receivedBytes: 700_000 })
+      const more = { 'x-patrolhub-sha256': sha256(clip), 'x-patrolhub-offset': '700000' }
+      expect((await hub.upload(edge, id, clip.subarray(700_000), more)).status).toBe(204)
+      expect(await progress(id)).toEqual({ status: 200, isStored: true, receivedBytes: 0 })
+      expect(await incoming()).toEqual([])
+      socket.destroy()
+    })
+
+    it('begins anew when the offset or the bytes are wrong, and is nobody else’s', async () => {
+      const id = randomUUID()
+      ;(await begin(id, 600_000)).destroy()
+      await progress(id)
+      const more = { 'x-patrolhub-sha256': sha256(clip), 'x-patrolhub-offset': '600001' }
+      expect(await hub.upload(edge, id, clip.subarray(600_001), more)).toEqual({
+        status: 412,
+        code: 'HUB_EVIDENCE_OFFSET',
+      })
+      const stranger = await hub.edge('410502')
+      expect((await progress(id, { authorization: stranger.authorization })).receivedBytes).toBe(0)
+      expect((await progress(id)).receivedBytes).toBe(600_000)
+      const damaged = await hub.upload(edge, id, Buffer.alloc(clip.length - 600_000), {
+        ...more,
+        'x-patrolhub-offset': '600000',
+      })
+      expect(damaged.code).toBe('HUB_EVIDENCE_HASH')
+      expect(await progress(id)).toMatchObject({ receivedBytes: 0 })
+      expect((await hub.upload(edge, id, clip)).status).toBe(204)
+    })
   })
 
   it('of another edge can neither be recorded, uploaded nor taken over', async () => {

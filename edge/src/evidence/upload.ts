@@ -1,59 +1,100 @@
-/** One PUT of evidence to the hub, and what its answer means. */
-import type { EvidenceRecord } from '@patrolhub/protocol'
-import { type HubAccess, hubRequest } from '../hub-http.ts'
+/** Bringing a piece of evidence to the hub: where to go on from, the bytes, and what the hub's answers mean. */
+import { type EvidenceRecord, jsonParser, UploadProgress } from '@patrolhub/protocol'
+import { type HubAccess, type HubRequestOptions, hubRequest } from '../hub-http.ts'
 
 const TIMEOUT_MS = 30_000
+/** Of less than this the hub keeps no part. */
+const WORTH_ASKING_BYTES = 256 * 1024
+const MAX_ANSWER_CHARS = 500
 
 export type UploadResult =
   | { outcome: 'stored' }
-  /** Try again later; `isHubDown` when no other upload would fare better now. */
-  | { outcome: 'retry'; why: string; isHubDown: boolean }
+  /** Try again later; `isHubDown` when no other upload would fare better now, `offset` is where this try began. */
+  | { outcome: 'retry'; why: string; isHubDown: boolean; offset: number }
   /** The hub will never take it. */
   | { outcome: 'refused'; why: string }
 
-/** 404 comes while the hub has not read the announcement yet, 400 when bytes were damaged on the way: both pass. */
+/**
+ * 404 comes while the hub has not read the announcement yet, 400 when bytes were damaged on the way, 412 when it has
+ * lost what it had of them: all pass.
+ */
 const REFUSED = new Set([409, 413, 415, 422])
 
-function read(status: number, why: string): UploadResult {
-  if (status >= 200 && status < 300) return { outcome: 'stored' }
-  if (REFUSED.has(status)) return { outcome: 'refused', why }
-  const isHubDown = status === 401 || status === 403 || status === 429 || status >= 500
-  return { outcome: 'retry', why, isHubDown }
-}
+const parseProgress = jsonParser(UploadProgress)
 
-/** Never rejects: a connection that fails is a reason to try again. */
-export function uploadEvidence(
+/** Never rejects: a connection that fails is a reason to try again. Goes on from where an earlier try broke off. */
+export async function uploadEvidence(
   hub: HubAccess,
   record: EvidenceRecord,
   bytes: Buffer,
   signal: AbortSignal,
 ): Promise<UploadResult> {
-  return new Promise((resolve) => {
-    const retry = (why: string): void => resolve({ outcome: 'retry', why, isHubDown: true })
-    const request = hubRequest(hub, {
-      method: 'PUT',
-      path: `/api/edge/evidence/${record.evidenceId}`,
-      headers: {
-        'content-type': record.mime,
-        'content-length': String(bytes.length),
-        'x-patrolhub-sha256': record.sha256,
-      },
-      idleMs: TIMEOUT_MS,
-      signal,
-    })
-    request.on('error', (error) => retry(error.message))
-    request.on('response', (response) => {
-      let body = ''
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => {
-        if (body.length < 500) body += chunk
-      })
-      response.on('error', (error) => retry(error.message))
-      response.on('end', () => {
-        const status = response.statusCode ?? 0
-        resolve(read(status, `the hub answered ${status} ${body.slice(0, 200)}`.trim()))
-      })
-    })
-    request.end(bytes)
+  let offset = 0
+  try {
+    const progress = bytes.length < WORTH_ASKING_BYTES ? undefined : await askProgress(hub, record, signal)
+    if (progress?.isStored) return { outcome: 'stored' }
+    const received = progress?.receivedBytes ?? 0
+    if (received <= bytes.length) offset = received
+    const headers = {
+      'content-type': record.mime,
+      'content-length': String(bytes.length - offset),
+      'x-patrolhub-sha256': record.sha256,
+      ...(offset > 0 ? { 'x-patrolhub-offset': String(offset) } : {}),
+    }
+    return read(await ask(hub, record, { method: 'PUT', headers, signal }, bytes.subarray(offset)), offset)
+  } catch (error) {
+    return { outcome: 'retry', why: (error as Error).message, isHubDown: true, offset }
+  }
+}
+
+/** `undefined` if the hub does not say: it begins anew. */
+async function askProgress(
+  hub: HubAccess,
+  record: EvidenceRecord,
+  signal: AbortSignal,
+): Promise<UploadProgress | undefined> {
+  const headers = { 'x-patrolhub-sha256': record.sha256 }
+  const { status, body } = await ask(hub, record, { method: 'GET', headers, signal })
+  const parsed = status === 200 ? parseProgress(body) : undefined
+  return parsed?.ok ? parsed.value : undefined
+}
+
+interface Answer {
+  status: number
+  body: string
+}
+
+function read({ status, body }: Answer, offset: number): UploadResult {
+  const why = `the hub answered ${status} ${body.slice(0, 200)}`.trim()
+  if (status >= 200 && status < 300) return { outcome: 'stored' }
+  if (REFUSED.has(status)) return { outcome: 'refused', why }
+  const isHubDown = status === 401 || status === 403 || status === 429 || status >= 500
+  return { outcome: 'retry', why, isHubDown, offset }
+}
+
+/** Rejects if the connection fails. */
+function ask(
+  hub: HubAccess,
+  { evidenceId }: EvidenceRecord,
+  options: Pick<HubRequestOptions, 'method' | 'headers' | 'signal'>,
+  content?: Buffer,
+): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+  const request = hubRequest(hub, {
+    ...options,
+    path: `/api/edge/evidence/${evidenceId}`,
+    idleMs: TIMEOUT_MS,
   })
+  request.on('error', reject)
+  request.on('response', (response) => {
+    let body = ''
+    response.setEncoding('utf8')
+    response.on('data', (chunk: string) => {
+      if (body.length < MAX_ANSWER_CHARS) body += chunk
+    })
+    response.on('error', reject)
+    response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+  })
+  request.end(content)
+  return promise
 }

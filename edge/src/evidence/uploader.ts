@@ -14,6 +14,8 @@ interface Item {
   backoff: Backoff
   /** Monotonic clock: not before. */
   dueMs: number
+  /** Bytes that the hub had when the last try began. */
+  offset: number
 }
 
 export interface UploaderOptions {
@@ -55,7 +57,7 @@ export class Uploader {
   }
 
   add(note: EvidenceNote): void {
-    this.#items.push({ note, backoff: this.#newBackoff(), dueMs: 0 })
+    this.#items.push({ note, backoff: this.#newBackoff(), dueMs: 0, offset: 0 })
     this.#wake?.()
   }
 
@@ -123,6 +125,9 @@ export class Uploader {
     } else if (result.outcome === 'refused') {
       await this.#giveUp(item, result.why)
     } else if (!this.#stopping.signal.aborted) {
+      // A line that breaks but brings something each time is used as often as it comes back.
+      if (result.offset > item.offset) this.#hubBackoff.reset()
+      item.offset = result.offset
       this.#postpone(item, result.why, result.isHubDown)
     }
   }

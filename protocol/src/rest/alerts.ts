@@ -24,6 +24,14 @@ export const Evidence = Type.Object({
 })
 export type Evidence = Static<typeof Evidence>
 
+/** What the hub has of evidence that an edge wants to upload. */
+export const UploadProgress = Type.Object({
+  isStored: Type.Boolean(),
+  /** The next try may begin at this offset (`x-patrolhub-offset`); 0 if it has to begin anew. */
+  receivedBytes: Type.Integer({ minimum: 0 }),
+})
+export type UploadProgress = Static<typeof UploadProgress>
+
 const { kind: _kind, ...alertFields } = AlertRecord.properties
 
 /** An alert as the hub keeps it. */

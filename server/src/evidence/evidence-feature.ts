@@ -27,6 +27,7 @@ export function evidenceFeature(deps: EvidenceDeps): EvidenceService {
       return swept
     },
     removeSpareFiles: async (nowMs) => {
+      await files.incoming.removeAbandoned()
       const removed = await removeSpareFiles(deps.relational, files, nowMs, () => backups > 0)
       store.stats.filesRemoved += removed
       return removed

@@ -2,78 +2,26 @@
  * Evidence files by content: `<folder>/<first two digits>/<sha256>`. A file is written beside its place, synced and
  * renamed, so what stands under a hash is whole or not there; it is hashed again whenever it is read.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { HubError } from '../errors.ts'
-
-/** A sender that is silent for longer than this is given up. */
-const IDLE_MS = 30_000
-const HEAD_BYTES = 16
-/** Nobody is still sending a file that has not grown for this long. */
-const ABANDONED_MS = 10 * IDLE_MS
-
-/** Bytes that have arrived and are safe on the disk but not in their place yet. `keep` or `discard` it. */
-export interface Received {
-  path: string
-  sha256: string
-  bytes: number
-  /** The first bytes, to tell the kind of content by. */
-  head: Buffer
-}
+import { Incoming, type Received } from './incoming.ts'
 
 export class EvidenceFiles {
+  readonly incoming: Incoming
   readonly #folder: string
-  readonly #incoming: string
 
   constructor(folder: string) {
     this.#folder = folder
-    this.#incoming = join(folder, 'incoming')
+    this.incoming = new Incoming(join(folder, 'incoming'))
   }
 
-  /** Makes the folders and removes what a crash left half written; not what another hub may be writing just now. */
+  /** Makes the folders. */
   async start(): Promise<void> {
-    await mkdir(this.#incoming, { recursive: true })
-    for (const name of await readdir(this.#incoming)) {
-      const path = join(this.#incoming, name)
-      const writtenAtMs = (await stat(path).catch(() => undefined))?.mtimeMs ?? 0
-      if (Date.now() - writtenAtMs > ABANDONED_MS) await rm(path, { force: true })
-    }
-  }
-
-  /** Writes what comes to a file of its own and syncs it. Throws HUB_EVIDENCE_TOO_LARGE and leaves nothing behind then. */
-  async receive(body: Readable, maxBytes: number): Promise<Received> {
-    const path = join(this.#incoming, randomUUID())
-    const hash = createHash('sha256')
-    let bytes = 0
-    let head = Buffer.alloc(0)
-    const idle = setTimeout(() => body.destroy(new Error('the sender went silent')), IDLE_MS)
-    const file = await open(path, 'wx', 0o600)
-    try {
-      // Not destroyed when refused: the answer still has to go out on the same socket.
-      for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-        const part = chunk as Buffer
-        idle.refresh()
-        bytes += part.length
-        if (bytes > maxBytes) {
-          throw new HubError('HUB_EVIDENCE_TOO_LARGE', `more than ${maxBytes} bytes are not taken`)
-        }
-        if (head.length < HEAD_BYTES) head = Buffer.concat([head, part]).subarray(0, HEAD_BYTES)
-        hash.update(part)
-        await file.writeFile(part)
-      }
-      await file.sync()
-    } catch (error) {
-      await file.close()
-      await rm(path, { force: true })
-      throw error
-    } finally {
-      clearTimeout(idle)
-    }
-    await file.close()
-    return { path, sha256: hash.digest('hex'), bytes, head: Buffer.from(head) }
+    await this.incoming.start()
   }
 
   /** Moves it to its place, over whatever stands there: it has the same content, and these bytes are known good. */
@@ -109,10 +57,6 @@ export class EvidenceFiles {
 
   #place(sha256: string): string {
     return join(this.#folder, sha256.slice(0, 2), sha256)
-  }
-
-  async discard(received: Received): Promise<void> {
-    await rm(received.path, { force: true })
   }
 
   /**

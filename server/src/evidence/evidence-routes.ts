@@ -1,6 +1,6 @@
 /** PUT /api/edge/evidence/:evidenceId from edges, GET /api/evidence/:evidenceId for people. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Sha256, Uuid } from '@patrolhub/protocol'
+import { Sha256, UploadProgress, Uuid } from '@patrolhub/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { HubError } from '../errors.ts'
@@ -15,6 +15,8 @@ import { Looks } from './looks.ts'
 
 const CACHE_SECONDS = 3600
 
+/** Bytes that are there already; the hub has to have exactly these. */
+const Offset = Type.Integer({ minimum: 0, maximum: MAX_EVIDENCE_BYTES })
 const Params = Type.Object({ evidenceId: Uuid })
 
 export function evidenceRoutes(
@@ -82,10 +84,13 @@ export function evidenceRoutes(
         schema: {
           summary: 'Upload the bytes of evidence',
           description:
-            'Before or after its record. The same content again is fine; other content is a conflict.',
+            'Before or after its record. The same content again is fine; other content is a conflict. With an offset it goes on from where an earlier try broke off.',
           tags: ['evidence'],
           params: Params,
-          headers: Type.Object({ 'x-patrolhub-sha256': Sha256 }),
+          headers: Type.Object({
+            'x-patrolhub-sha256': Sha256,
+            'x-patrolhub-offset': Type.Optional(Offset),
+          }),
           response: { 204: Type.Null() },
         },
       },
@@ -96,11 +101,34 @@ export function evidenceRoutes(
             edge: request.edge,
             mime: request.headers['content-type']?.split(';')[0]?.trim() ?? '',
             sha256: request.headers['x-patrolhub-sha256'],
+            offset: request.headers['x-patrolhub-offset'] ?? 0,
             body,
           }),
         )
         return reply.code(204).send(null)
       },
+    )
+
+    app.get(
+      '/api/edge/evidence/:evidenceId',
+      {
+        config: { access: 'edge' },
+        schema: {
+          summary: 'How much of an upload the hub has',
+          description:
+            'Ends an upload of the same content that is still open: its sender asks because it is gone.',
+          tags: ['evidence'],
+          params: Params,
+          headers: Type.Object({ 'x-patrolhub-sha256': Sha256 }),
+          response: { 200: UploadProgress },
+        },
+      },
+      (request) =>
+        store.progress({
+          evidenceId: request.params.evidenceId,
+          edge: request.edge,
+          sha256: request.headers['x-patrolhub-sha256'],
+        }),
     )
 
     app.get(

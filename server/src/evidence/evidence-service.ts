@@ -1,14 +1,15 @@
 /** Brings records and bytes of evidence together, whichever comes first, and tells the screens when both are there. */
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import type { Evidence, EvidenceRecord } from '@patrolhub/protocol'
+import type { Evidence, EvidenceRecord, UploadProgress } from '@patrolhub/protocol'
 import type { EdgeIdentity } from '../access/access.ts'
 import { HubError } from '../errors.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import { type ContentKind, kindOf, PHOTO_KINDS } from './content-kind.ts'
 import type { EvidenceDeps, EvidenceStats, NewPhoto, RecordOutcome } from './evidence.ts'
-import type { EvidenceFiles, Received } from './evidence-files.ts'
+import type { EvidenceFiles } from './evidence-files.ts'
 import { edgeOf, findRow, isUpload, roleOfUpload, toEvidence } from './evidence-rows.ts'
+import type { Received } from './incoming.ts'
 
 /** The largest clip or snapshot that an edge may send. */
 export const MAX_EVIDENCE_BYTES = 32 * 1024 * 1024
@@ -22,6 +23,8 @@ export interface Upload {
   edge: EdgeIdentity
   mime: string
   sha256: string
+  /** Bytes of this content that the hub has from an earlier try. */
+  offset: number
   body: Readable
 }
 
@@ -130,12 +133,24 @@ export class EvidenceStore {
           `${MAX_UPLOADS_PER_EDGE} uploads wait for their record: send the records first`,
         )
       }
-      const received = await this.#files.receive(upload.body, MAX_EVIDENCE_BYTES)
+      const { body, offset, sha256 } = upload
+      const part = { edgeId: edge.edgeId, sha256 }
+      const received = await this.#files.incoming.receivePart(body, MAX_EVIDENCE_BYTES, part, offset)
       await this.#keep(received, upload)
     } catch (error) {
       this.stats.refused++
       throw error
     }
+  }
+
+  /** How much of an upload is here. Throws like `upload`. */
+  async progress(upload: Pick<Upload, 'evidenceId' | 'edge' | 'sha256'>): Promise<UploadProgress> {
+    const { edge, sha256 } = upload
+    if ((await this.#checkUpload(this.#deps.relational.read, upload)) === 'stored') {
+      return { isStored: true, receivedBytes: 0 }
+    }
+    const receivedBytes = await this.#files.incoming.receivedBytes({ edgeId: edge.edgeId, sha256 })
+    return { isStored: false, receivedBytes }
   }
 
   async #keep(received: Received, upload: Upload): Promise<void> {
@@ -150,7 +165,7 @@ export class EvidenceStore {
       }
       checkKind(received, mime)
     } catch (error) {
-      await this.#files.discard(received)
+      await this.#files.incoming.discard(received)
       throw error
     }
     // The file first: a row that says "stored" must never be ahead of it. Without a row it is only a spare file.
@@ -193,7 +208,11 @@ export class EvidenceStore {
   }
 
   /** `stored`: exactly this is here already. `open`: it may be stored. Throws if it cannot be. */
-  async #checkUpload(db: DbOrTransaction, upload: Upload, bytes?: number): Promise<'stored' | 'open'> {
+  async #checkUpload(
+    db: DbOrTransaction,
+    upload: Pick<Upload, 'evidenceId' | 'edge' | 'sha256'>,
+    bytes?: number,
+  ): Promise<'stored' | 'open'> {
     const { evidenceId, edge, sha256 } = upload
     const row = await findRow(db, evidenceId)
     if (!row) return 'open'
@@ -223,7 +242,7 @@ export class EvidenceStore {
     const { actor, dispatchId, region, mime } = photo
     let received: Received
     try {
-      received = await this.#files.receive(photo.body, MAX_PHOTO_BYTES)
+      received = await this.#files.incoming.receive(photo.body, MAX_PHOTO_BYTES)
     } catch (error) {
       this.stats.refused++
       throw error
@@ -232,7 +251,7 @@ export class EvidenceStore {
       checkKind(received, mime, PHOTO_KINDS)
     } catch (error) {
       this.stats.refused++
-      await this.#files.discard(received)
+      await this.#files.incoming.discard(received)
       throw error
     }
     await this.#files.keep(received)
