@@ -71,6 +71,10 @@ export const HUB_ERRORS = {
     status: 403,
     help: 'The grant has expired or was revoked or refused: ask for a new one.',
   },
+  HUB_GRANT_KIND: {
+    status: 403,
+    help: 'A grant is for live video or for a span of history; this one is for the other: ask for one that fits.',
+  },
   HUB_GRANT_PENDING: { status: 409, help: 'The grant waits for a second person to approve it.' },
   HUB_GRANT_POLICY: {
     status: 422,

@@ -35,7 +35,13 @@ describe('the bytes stop without a look', () => {
       hub.ask(administrator, 'POST', `/api/incidents/${incidentId}/transitions`, { to: 'closed' }),
     'now restricted': async () => {
       const path = '/api/grant-policies/public'
-      const policy = { maxMinutes: 240, needsNote: false, needsIncident: false, outside: 'no' }
+      const policy = {
+        maxMinutes: 240,
+        maxHistoryMinutes: 60,
+        needsNote: false,
+        needsIncident: false,
+        outside: 'no',
+      }
       const changed = await hub.ask(administrator, 'PUT', path, { ...policy, needsSecondPerson: true })
       await hub.ask(administrator, 'PUT', path, { ...policy, needsSecondPerson: false })
       return changed

@@ -45,6 +45,41 @@ describe('asking for a grant', () => {
     expect([await minutes('pub'), await minutes('con'), await minutes('res')]).toEqual([240, 120, 60])
   })
 
+  it('names a span of history instead of live video, which the approver and the record see', async () => {
+    const who = await hub.viewer()
+    const toMs = Date.now() - 60_000
+    const history = { fromMs: toMs - 600_000, toMs }
+    const given = await hub.grant(who, 'pub', { history })
+    expect(given).toMatchObject({ state: 'active', history })
+    expect(given.playPath).toBe(`/media/history/${given.grantId}.flv?camera=pub`)
+    expect((await auditOf(given.grantId))[0]!.detail).toMatchObject({ history })
+    const live = await hub.ask(who, 'GET', `/media/live/${given.grantId}.flv?camera=pub`)
+    expect([live.status, live.json.code]).toEqual([403, 'HUB_GRANT_KIND'])
+
+    const asked = await hub.grant(who, 'res', { history, note: 'why' })
+    expect(asked.state).toBe('pending')
+    const approver = await hub.viewer('supervisor')
+    const seen = (await hub.ask(approver, 'GET', '/api/grants')).json.items
+    expect(seen.find((grant: { grantId: string }) => grant.grantId === asked.grantId)).toMatchObject({
+      history,
+    })
+    await hub.ask(approver, 'POST', `/api/grants/${asked.grantId}/approval`, { approve: true })
+    expect((await auditOf(asked.grantId)).at(-1)).toMatchObject({
+      action: 'grant.approved',
+      detail: { history },
+    })
+
+    const wish = { cameraId: 'res', purpose: 'alert_check', minutes: 5, note: 'why' }
+    for (const span of [
+      { fromMs: toMs, toMs },
+      { fromMs: toMs - 61 * 60_000, toMs },
+      { fromMs: toMs, toMs: Date.now() + 60_000 },
+    ]) {
+      const { status, json } = await hub.ask(who, 'POST', '/api/grants', { ...wish, history: span })
+      expect([status, json.code, json.details.length]).toEqual([422, 'HUB_GRANT_POLICY', 1])
+    }
+  })
+
   it('a controlled camera and the purpose `other` need a note; blanks are none', async () => {
     const who = await hub.viewer()
     const refused = async (body: object) => {
@@ -100,9 +135,15 @@ describe('the policy', () => {
   it('begins as it always was, and is changed by an administrator of the whole hub only, on the record', async () => {
     const { administrator, before } = await shipped()
     const open = { needsNote: false, needsIncident: false, needsSecondPerson: false, outside: 'no' } as const
-    expect(before.get('public')).toEqual({ ...open, maxMinutes: 240 })
-    expect(before.get('controlled')).toEqual({ ...open, maxMinutes: 120, needsNote: true })
-    const strict = { ...open, maxMinutes: 60, needsNote: true, needsSecondPerson: true }
+    expect(before.get('public')).toEqual({ ...open, maxMinutes: 240, maxHistoryMinutes: 240 })
+    expect(before.get('controlled')).toEqual({
+      ...open,
+      maxMinutes: 120,
+      maxHistoryMinutes: 120,
+      needsNote: true,
+    })
+    const minutes = { maxMinutes: 60, maxHistoryMinutes: 60 }
+    const strict = { ...open, ...minutes, needsNote: true, needsSecondPerson: true }
     expect(before.get('restricted')).toEqual(strict)
     const wanted = { ...before.get('public')!, maxMinutes: 5 }
     expect((await put(undefined, 'public', wanted)).status).toBe(401)
@@ -111,6 +152,7 @@ describe('the policy', () => {
     expect([local.status, local.json.code]).toEqual([403, 'HUB_OUT_OF_SCOPE'])
     for (const broken of [
       { ...wanted, maxMinutes: 0 },
+      { ...wanted, maxHistoryMinutes: 1441 },
       { ...wanted, outside: 'all' },
       { maxMinutes: 5 },
       { ...wanted, x: 1 },

@@ -17,6 +17,8 @@ export const CameraPolicy = Type.Object(
   {
     /** A longer wish is shortened to this. */
     maxMinutes: Type.Integer({ minimum: 1, maximum: 480 }),
+    /** Longest span of recorded history that may be asked for at once; 0 for none. */
+    maxHistoryMinutes: Type.Integer({ minimum: 0, maximum: 1440 }),
     /** A word on why, besides the purpose. */
     needsNote: Type.Boolean(),
     /** Only for an incident that is not over. */
@@ -40,6 +42,13 @@ export const GrantPolicies = Type.Object({
 })
 export type GrantPolicies = Static<typeof GrantPolicies>
 
+/** A span of recorded history, wall clock. */
+export const HistorySpan = Type.Object(
+  { fromMs: EpochMs, toMs: EpochMs },
+  { additionalProperties: false, description: 'a span of recorded history; its end comes after its begin' },
+)
+export type HistorySpan = Static<typeof HistorySpan>
+
 /** POST /api/grants ; answers Grant. `other` needs a note. */
 export const NewGrant = Type.Object(
   {
@@ -47,7 +56,10 @@ export const NewGrant = Type.Object(
     purpose: Type.Unsafe<Purpose>(Purpose),
     note: Type.Optional(Type.String({ maxLength: 400 })),
     incidentId: Type.Optional(Type.String()),
+    /** How long the grant holds, whatever it is for. */
     minutes: Type.Integer({ minimum: 1, maximum: 480 }),
+    /** For what was recorded in this span, instead of for live video. */
+    history: Type.Optional(HistorySpan),
   },
   { additionalProperties: false },
 )
@@ -79,8 +91,13 @@ export const Grant = Type.Object({
   state: GrantState,
   beginAtMs: EpochMs,
   endAtMs: EpochMs,
+  /** What it is for, if not live video: what was recorded in this span. */
+  history: Type.Optional(HistorySpan),
   approverName: Type.Optional(Type.String()),
-  /** `/media/live/{grantId}.flv?camera={cameraId}`, HTTP-FLV; played with the session cookie only. Present while active. */
+  /**
+   * `/media/live/{grantId}.flv?camera={cameraId}`, or `/media/history/…` for history, where `&at=` and `&speed=` may be
+   * added; HTTP-FLV, played with the session cookie only. Present while active.
+   */
   playPath: Type.Optional(Type.String()),
 })
 export type Grant = Static<typeof Grant>

@@ -13,7 +13,15 @@ export interface NewAuditEntry {
   detail: Readonly<Record<string, unknown>>
 }
 
+export interface AuditPlace {
+  seq: number
+  hash: string
+}
+
 export interface AuditTrail {
-  /** Adds one entry inside the caller's transaction: it is kept exactly if what it tells of is kept. */
-  append(trx: DbOrTransaction, entry: NewAuditEntry): Promise<void>
+  /**
+   * Adds one entry inside the caller's transaction: it is kept exactly if what it tells of is kept. Answers its place in
+   * the chain.
+   */
+  append(trx: DbOrTransaction, entry: NewAuditEntry): Promise<AuditPlace>
 }

@@ -7,6 +7,7 @@ import type { GrantPolicyTable } from '../ports/tables.ts'
 /** Stands in where there is no row: nothing is let through because a row is missing. */
 export const STRICTEST: CameraPolicy = {
   maxMinutes: 60,
+  maxHistoryMinutes: 0,
   needsNote: true,
   needsIncident: false,
   needsSecondPerson: true,
@@ -21,6 +22,7 @@ export function policyKey(sensitivity: Expression<string | null>) {
 export function toPolicy(row: Omit<GrantPolicyTable, 'sensitivity'>): CameraPolicy {
   return {
     maxMinutes: row.max_minutes,
+    maxHistoryMinutes: row.max_history_minutes,
     needsNote: row.needs_note === 1,
     needsIncident: row.needs_incident === 1,
     needsSecondPerson: row.needs_second_person === 1,
@@ -36,7 +38,14 @@ export async function cameraWithPolicy(db: DbOrTransaction, cameraId: string) {
       join.on((eb) => eb('grant_policy.sensitivity', '=', policyKey(eb.ref('device.sensitivity')))),
     )
     .select(['device.device_id', 'device.region', 'device.sensitivity', 'device.name'])
-    .select(['max_minutes', 'needs_note', 'needs_incident', 'needs_second_person', 'outside'])
+    .select([
+      'max_minutes',
+      'max_history_minutes',
+      'needs_note',
+      'needs_incident',
+      'needs_second_person',
+      'outside',
+    ])
     .where('device.device_id', '=', cameraId)
     .where('device.kind', '=', 'camera')
     .executeTakeFirst()

@@ -35,6 +35,7 @@ export function auditFeature(deps: AuditDeps): Audit {
       subject,
       detail,
     }
+    const hash = entryHash(fields, previousHash)
     await trx
       .insertInto('audit')
       .values({
@@ -46,9 +47,10 @@ export function auditFeature(deps: AuditDeps): Audit {
         subject,
         detail: canonicalJson(detail),
         previous_hash: previousHash,
-        hash: entryHash(fields, previousHash),
+        hash,
       })
       .execute()
+    return { seq: fields.seq, hash }
   }
 
   return {

@@ -8,6 +8,7 @@ import * as evidenceHold from './003-evidence-hold.ts'
 import * as lists from './004-lists.ts'
 import * as access from './005-access.ts'
 import * as grantPolicy from './006-grant-policy.ts'
+import * as history from './007-history.ts'
 
 /** In order; names are for ever. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -17,6 +18,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '004-lists': lists,
   '005-access': access,
   '006-grant-policy': grantPolicy,
+  '007-history': history,
 }
 
 /** Of this version, in order. */

@@ -208,12 +208,17 @@ export interface GrantTable {
   created_at_ms: number
   /** The asker's scope, for a camera that lay outside it; `null` for one inside. */
   asked_from: ColumnType<string | null, string | null | undefined, never>
+  /** The span of recorded history that it is for, wall clock; both `null`: it is for live video. */
+  history_from_ms: ColumnType<number | null, number | null | undefined, never>
+  history_to_ms: ColumnType<number | null, number | null | undefined, never>
 }
 
 /** What a sensitivity asks for, see access/camera-policy.ts. */
 export interface GrantPolicyTable {
   sensitivity: string
   max_minutes: number
+  /** Longest span of history, 0 for none. */
+  max_history_minutes: number
   needs_note: number
   needs_incident: number
   needs_second_person: number
@@ -232,6 +237,28 @@ export interface ViewingTable {
   why_closed: string | null
   /** The hub whose player it is: when that hub dies, another closes it on the record. */
   hub_id: ColumnType<string, string | undefined, never>
+}
+
+/** A package of recorded video that somebody took out, see exports/exports.ts. */
+export interface ExportTable {
+  export_id: Fixed<string>
+  grant_id: Fixed<string>
+  user_id: Fixed<string>
+  camera_id: Fixed<string>
+  region: Fixed<string>
+  from_ms: Fixed<number>
+  to_ms: Fixed<number>
+  reason: Fixed<string>
+  /** making, ready, failed, removed. */
+  state: string
+  /** Why it failed. */
+  problem: string
+  /** The hub that made it, and on whose disk it lies. */
+  hub_id: Fixed<string>
+  bytes: number | null
+  sha256: string | null
+  created_at_ms: Fixed<number>
+  ended_at_ms: number | null
 }
 
 /** The log of changes, see changes/changes.ts. */
@@ -297,6 +324,7 @@ export interface Tables extends AccessTables {
   viewing_grant: GrantTable
   grant_policy: GrantPolicyTable
   viewing: ViewingTable
+  export: ExportTable
   audit: AuditTable
   change: ChangeTable
   lease: LeaseTable

@@ -97,7 +97,7 @@ export class Gate {
   /**
    * Lets a player through. Resolves when the first picture has been written, or when the player has left; `left`
    * aborts when its connection is gone. Throws HUB_NOT_FOUND for a grant that is not the caller's, HUB_GRANT_PENDING,
-   * HUB_GRANT_ENDED, HUB_NOT_SIGNED_IN, HUB_STREAM_FULL, HUB_STREAM_NONE.
+   * HUB_GRANT_ENDED, HUB_GRANT_KIND, HUB_NOT_SIGNED_IN, HUB_STREAM_FULL, HUB_STREAM_NONE.
    */
   async watch(
     viewer: Principal,
@@ -225,6 +225,7 @@ export class Gate {
     if (state !== 'active' || endOf(grant, nowMs)) {
       throw new HubError('HUB_GRANT_ENDED', `the grant does not hold any more: ${state}`)
     }
+    if (grant.history) throw new HubError('HUB_GRANT_KIND', 'the grant is for history, not for live video')
     viewing.cameraId = grant.cameraId
     if (viewing.why) throw cutError(viewing.why)
     await viewings.open(viewing)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { STRICTEST } from '../access/camera-policy.ts'
 import type { Obligation } from '../access/decide.ts'
-import { endOf, PENDING_MS, problemsUnder, type Standing, stateAt } from './grant-policy.ts'
+import { endOf, PENDING_MS, problemsOfSpan, problemsUnder, type Standing, stateAt } from './grant-policy.ts'
 
 const PUBLIC = { sensitivity: 'public', policy: { ...STRICTEST, needsNote: false, needsSecondPerson: false } }
 const RESTRICTED = { sensitivity: 'restricted', policy: STRICTEST }
@@ -48,6 +48,21 @@ describe('a request', () => {
     expect(problems(['incident'], 'alert_check', 'why')).toBe(1)
     const linked = { purpose: 'alert_check', incidentId: 'i1' } as const
     expect(problemsUnder(['incident'], linked)).toEqual([])
+  })
+})
+
+describe('a span of history', () => {
+  it('lies in the past, has a length, and one that the policy allows', () => {
+    const nowMs = 10_000_000
+    const problems = (fromMs: number, toMs: number, maxHistoryMinutes = 60) =>
+      problemsOfSpan({ fromMs, toMs }, { maxHistoryMinutes }, nowMs).length
+    expect(problems(nowMs - 3_600_000, nowMs)).toBe(0)
+    expect(problems(nowMs - 3_600_001, nowMs)).toBe(1)
+    expect(problems(nowMs - 1000, nowMs + 4000)).toBe(0)
+    expect(problems(nowMs - 1000, nowMs + 60_000)).toBe(1)
+    expect(problems(5, 5)).toBe(1)
+    expect(problems(nowMs + 60_000, 5)).toBe(1)
+    expect(problems(nowMs - 1000, nowMs, 0)).toBe(1)
   })
 })
 

@@ -3,6 +3,7 @@ import {
   type CameraPolicy,
   covers,
   type GrantState,
+  type HistorySpan,
   type IncidentState,
   type NewGrant,
 } from '@patrolhub/protocol'
@@ -10,6 +11,9 @@ import { decide, type Obligation, type Rule, type Subject } from '../access/deci
 
 /** A request that nobody answers for this long has expired. */
 export const PENDING_MS = 15 * 60_000
+/** As much as the clock of who asks may go ahead of ours. */
+const CLOCK_MS = 5000
+const MINUTE_MS = 60_000
 /** Open grants of one user. */
 export const MAX_OPEN_GRANTS = 200
 
@@ -27,6 +31,23 @@ export function problemsUnder(
   }
   if (obligations.includes('incident') && request.incidentId === undefined) {
     problems.push('/incidentId: this camera may only be watched for an incident that is not over')
+  }
+  return problems
+}
+
+/** What is wrong with the span of history that is asked for; empty if nothing. `nowMs`: wall clock. */
+export function problemsOfSpan(
+  { fromMs, toMs }: HistorySpan,
+  policy: Pick<CameraPolicy, 'maxHistoryMinutes'>,
+  nowMs: number,
+): string[] {
+  const problems: string[] = []
+  const { maxHistoryMinutes } = policy
+  if (toMs <= fromMs) problems.push('/history: its end has to come after its begin')
+  if (toMs > nowMs + CLOCK_MS) problems.push('/history/toMs: lies in the future')
+  if (maxHistoryMinutes === 0) problems.push('/history: no history of this camera is shown')
+  else if (toMs - fromMs > maxHistoryMinutes * MINUTE_MS) {
+    problems.push(`/history: at most ${maxHistoryMinutes} minutes at once`)
   }
   return problems
 }

@@ -1,5 +1,5 @@
 /** Grants in the tables, each read together with what decides whether it holds. */
-import type { AllowedHours, Grant, Purpose } from '@patrolhub/protocol'
+import type { AllowedHours, Grant, HistorySpan, Purpose } from '@patrolhub/protocol'
 import type { Insertable } from 'kysely'
 import { policyIn, policyKey } from '../access/camera-policy.ts'
 import type { Permission } from '../access/permissions.ts'
@@ -21,6 +21,8 @@ export interface GrantRecord extends Standing {
   note: string
   incidentId: string | null
   beginAtMs: number
+  /** The span of recorded history that it is for; `undefined`: it is for live video. */
+  history: HistorySpan | undefined
   approverName: string | null
 }
 
@@ -37,7 +39,14 @@ function select(db: DbOrTransaction, nowMs: number) {
     )
     .leftJoin('incident', 'incident.incident_id', 'viewing_grant.incident_id')
     .selectAll('viewing_grant')
-    .select(['max_minutes', 'needs_note', 'needs_incident', 'needs_second_person', 'outside'])
+    .select([
+      'max_minutes',
+      'max_history_minutes',
+      'needs_note',
+      'needs_incident',
+      'needs_second_person',
+      'outside',
+    ])
     .select([
       'incident.state as incident_state',
       'user_account.display_name as user_name',
@@ -90,6 +99,8 @@ function toRecord(row: Row): GrantRecord {
     state: row.state,
     beginAtMs: row.begin_at_ms,
     endAtMs: row.end_at_ms,
+    history:
+      row.history_from_ms === null ? undefined : { fromMs: row.history_from_ms, toMs: row.history_to_ms! },
     createdAtMs: row.created_at_ms,
     approverId: row.approver_id,
     approverName: row.approver_name,
@@ -110,6 +121,7 @@ function toRecord(row: Row): GrantRecord {
 
 export function viewOf(record: GrantRecord, nowMs: number): Grant {
   const state = stateAt(record, nowMs)
+  const kind = record.history === undefined ? 'live' : 'history'
   const showsName = record.askedFrom === null || record.camera?.policy.outside === 'name'
   return {
     grantId: record.grantId,
@@ -123,10 +135,11 @@ export function viewOf(record: GrantRecord, nowMs: number): Grant {
     state,
     beginAtMs: record.beginAtMs,
     endAtMs: record.endAtMs,
+    ...(record.history === undefined ? {} : { history: record.history }),
     ...(record.approverName === null ? {} : { approverName: record.approverName }),
     // The camera for a proxy before several hubs: who watches it and its publisher have to meet at the same hub.
     ...(state === 'active'
-      ? { playPath: `/media/live/${record.grantId}.flv?camera=${encodeURIComponent(record.cameraId)}` }
+      ? { playPath: `/media/${kind}/${record.grantId}.flv?camera=${encodeURIComponent(record.cameraId)}` }
       : {}),
   }
 }

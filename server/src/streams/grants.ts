@@ -11,7 +11,14 @@ import type { Principal } from '../access/principal.ts'
 import { mayReach } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
-import { endOf, type GrantEnd, isIncidentOver, MAX_OPEN_GRANTS, problemsUnder } from './grant-policy.ts'
+import {
+  endOf,
+  type GrantEnd,
+  isIncidentOver,
+  MAX_OPEN_GRANTS,
+  problemsOfSpan,
+  problemsUnder,
+} from './grant-policy.ts'
 import * as store from './grant-store.ts'
 import type { StreamsDeps } from './streams.ts'
 
@@ -55,7 +62,8 @@ export class Grants {
       if (decision.effect === 'deny') throw new HubError('HUB_FORBIDDEN', whyNot(decision))
       const isInside = mayReach(actor, region)
       const problems = problemsUnder(decision.obligations, wish)
-      const { incidentId } = wish
+      const { incidentId, history } = wish
+      if (history) problems.push(...problemsOfSpan(history, policy, nowMs))
       if (incidentId !== undefined) {
         const state = await store.incidentStateInScope(trx, actor, incidentId)
         if (state === undefined) throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
@@ -85,6 +93,8 @@ export class Grants {
         approver_id: null,
         created_at_ms: nowMs,
         asked_from: isInside ? null : actor.scope,
+        history_from_ms: history?.fromMs ?? null,
+        history_to_ms: history?.toMs ?? null,
       })
       await this.#deps.changes.note(trx, 'grant', grantId)
       await audit.append(trx, {
@@ -97,6 +107,7 @@ export class Grants {
           note,
           incidentId,
           minutes,
+          history,
           sensitivity,
           ...(needsSecond
             ? {
@@ -174,7 +185,7 @@ export class Grants {
         actor,
         action: approve ? 'grant.approved' : 'grant.refused',
         subject: `camera:${grant.cameraId}`,
-        detail: { grantId, of: grant.userId, minutes: lengthMs / MINUTE_MS },
+        detail: { grantId, of: grant.userId, minutes: lengthMs / MINUTE_MS, history: grant.history },
       })
     })
     return this.#view(grantId)

@@ -47,6 +47,7 @@ export class Policies {
       const before = items.find((one) => one.sensitivity === sensitivity)?.policy
       const row = {
         max_minutes: policy.maxMinutes,
+        max_history_minutes: policy.maxHistoryMinutes,
         needs_note: policy.needsNote ? 1 : 0,
         needs_incident: policy.needsIncident ? 1 : 0,
         needs_second_person: policy.needsSecondPerson ? 1 : 0,

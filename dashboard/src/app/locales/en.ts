@@ -405,6 +405,7 @@ export const en = {
   policy: {
     title: 'What cameras ask for',
     maxMinutes: 'At most, minutes',
+    maxHistoryMinutes: 'History at once, minutes',
     needsNote: 'Note',
     needsIncident: 'Open incident',
     needsSecondPerson: 'Second person',
@@ -436,6 +437,9 @@ export const en = {
     refused: 'Refused',
   },
   approval: {
+    what: 'What',
+    live: 'Live video',
+    history: 'History',
     waiting: 'Waiting for approval',
     noneWaiting: 'Nothing waits for approval.',
     grants: 'Grants',

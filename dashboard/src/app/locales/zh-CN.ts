@@ -404,6 +404,7 @@ export const zhCN: typeof en = {
   policy: {
     title: '调阅规则',
     maxMinutes: '最长（分钟）',
+    maxHistoryMinutes: '每次历史录像最长（分钟）',
     needsNote: '说明',
     needsIncident: '未结束事件',
     needsSecondPerson: '第二人批准',
@@ -430,6 +431,9 @@ export const zhCN: typeof en = {
     refused: '未批准',
   },
   approval: {
+    what: '内容',
+    live: '实时视频',
+    history: '历史录像',
     waiting: '等待审批',
     noneWaiting: '没有待审批的申请。',
     grants: '调阅授权',

@@ -37,6 +37,7 @@ function PolicyDialog({ row, onClose }: { row: Row; onClose: () => void }) {
           const form = new FormData(event.currentTarget)
           save.mutate({
             maxMinutes: Number(textOf(form, 'maxMinutes')),
+            maxHistoryMinutes: Number(textOf(form, 'maxHistoryMinutes')),
             needsNote: textOf(form, 'needsNote') === 'yes',
             needsIncident: textOf(form, 'needsIncident') === 'yes',
             needsSecondPerson: textOf(form, 'needsSecondPerson') === 'yes',
@@ -52,6 +53,15 @@ function PolicyDialog({ row, onClose }: { row: Row; onClose: () => void }) {
           max={480}
           required
           defaultValue={String(row.policy.maxMinutes)}
+        />
+        <TextField
+          label={t('policy.maxHistoryMinutes')}
+          name="maxHistoryMinutes"
+          type="number"
+          min={0}
+          max={1440}
+          required
+          defaultValue={String(row.policy.maxHistoryMinutes)}
         />
         {NEEDS.map((need) => (
           <SelectField
@@ -101,6 +111,7 @@ export function PolicyPanel() {
         columns={[
           { title: t('devices.sensitivity'), cell: ({ sensitivity }) => t(`sensitivity.${sensitivity}`) },
           { title: t('policy.maxMinutes'), cell: ({ policy }) => policy.maxMinutes },
+          { title: t('policy.maxHistoryMinutes'), cell: ({ policy }) => policy.maxHistoryMinutes },
           ...NEEDS.map((need) => ({
             title: t(`policy.${need}`),
             cell: ({ policy }: Row) => (policy[need] ? t('policy.yes') : t('policy.no')),

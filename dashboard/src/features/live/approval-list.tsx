@@ -20,6 +20,18 @@ const GRANT_TONES: Readonly<Record<Grant['state'], Tone>> = {
   refused: 'bad',
 }
 
+/** What a grant is for: live video, or what was recorded in a span. */
+function GrantSubject({ grant }: { grant: Grant }) {
+  const { t } = useTranslation()
+  if (!grant.history) return <span>{t('approval.live')}</span>
+  const { fromMs, toMs } = grant.history
+  return (
+    <span className={styles.span}>
+      {t('approval.history')} <TimeText atMs={fromMs} form="full" /> – <TimeText atMs={toMs} form="full" />
+    </span>
+  )
+}
+
 function Waiting({ grant }: { grant: Grant }) {
   const { t } = useTranslation()
   const { userId } = useSession()
@@ -44,6 +56,7 @@ function Waiting({ grant }: { grant: Grant }) {
           {t('grant.minuteChoice', { value: Math.round((grant.endAtMs - grant.beginAtMs) / 60_000) })} ·{' '}
           <TimeText atMs={grant.beginAtMs} />
         </p>
+        <GrantSubject grant={grant} />
       </div>
       {isOwn ? (
         <span>{t('approval.notOwn')}</span>
@@ -111,6 +124,7 @@ export function ApprovalList() {
           columns={[
             { title: t('approval.who'), cell: (grant) => grant.userName },
             { title: t('approval.camera'), cell: (grant) => grant.cameraName },
+            { title: t('approval.what'), cell: (grant) => <GrantSubject grant={grant} /> },
             {
               title: t('grant.purpose'),
               cell: (grant) => t(`purpose.${grant.purpose}`) + (grant.note ? `: ${grant.note}` : ''),

@@ -4,7 +4,7 @@ import { currentGrant } from './current-grant.ts'
 
 const grant = (grantId: string, state: Grant['state'], beginAtMs: number, endAtMs: number, userId = 'me') =>
   ({ grantId, state, beginAtMs, endAtMs, userId, cameraId: 'cam' }) as Grant
-const who = { userId: 'me', cameraId: 'cam', nowMs: 100 }
+const who = { userId: 'me', cameraId: 'cam', kind: 'live', nowMs: 100 } as const
 
 describe('currentGrant', () => {
   it('prefers an active grant to a pending one and both to one that is over', () => {
@@ -20,6 +20,13 @@ describe('currentGrant', () => {
     const late = grant('late', 'active', 10, 99)
     const next = grant('next', 'pending', 20, 200)
     expect(currentGrant([late, next], who)).toBe(next)
+  })
+
+  it('takes a grant for history for history only', () => {
+    const history = { ...grant('history', 'active', 50, 200), history: { fromMs: 1, toMs: 2 } }
+    const live = grant('live', 'pending', 60, 200)
+    expect(currentGrant([history, live], who)).toBe(live)
+    expect(currentGrant([history, live], { ...who, kind: 'history' })).toBe(history)
   })
 
   it("never takes somebody else's", () => {

@@ -45,7 +45,7 @@ export function LivePanel({ camera, incidentId }: LivePanelProps) {
   const nowMs = useNowMs()
   const { data, error, refetch } = useQuery(grantsQuery)
   const [isAsking, setAsking] = useState(false)
-  const grant = currentGrant(data?.items ?? [], { userId, cameraId: camera.cameraId, nowMs })
+  const grant = currentGrant(data?.items ?? [], { userId, cameraId: camera.cameraId, kind: 'live', nowMs })
   const isActive = grant?.state === 'active' && grant.endAtMs > nowMs
   // An old grant that is over says nothing about now; one of this hour explains why the picture is gone.
   const wasRecent = grant !== undefined && !isActive && nowMs - grant.endAtMs < 3_600_000
