@@ -1,24 +1,21 @@
 /** The edge as a whole: makes the parts, in this order, and joins them. `close` takes them down in reverse. */
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import type { AlertRecord, Hello, JournalRecord } from '@patrolhub/protocol'
+import { isDeepStrictEqual } from 'node:util'
+import type { Hello, JournalRecord } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import { requireFfmpeg } from './capture/ffmpeg-process.ts'
+import { Cameras, recordingLimits } from './cameras.ts'
 import type { EdgeConfig, EdgeEnvironment } from './config.ts'
-import { DEFAULT_CLASSES, DetectorPool } from './detect/detector-pool.ts'
 import { findModel, type LoadedModelInfo, modelFolders, readModelCatalogue } from './detect/model-file.ts'
-import type { EdgeError } from './errors.ts'
+import { EdgeError } from './errors.ts'
 import { EvidenceStore } from './evidence/evidence-store.ts'
 import { Health } from './health/health.ts'
 import { Intake } from './intake/intake.ts'
 import { Journal } from './journal/journal.ts'
-import { CameraPipeline } from './pipeline.ts'
 import { Recording } from './recording/recording.ts'
 import { Relay } from './relay/relay.ts'
 import { Forecaster } from './signal/forecaster.ts'
 import { Signal } from './signal/signal.ts'
 import { SOFTWARE } from './software.ts'
-import { UNSURE_SCORE } from './track/tracker.ts'
 import { Uplink } from './uplink/uplink.ts'
 
 export interface EdgeAppOptions {
@@ -29,21 +26,31 @@ export interface EdgeAppOptions {
   onFailure: (error: EdgeError) => void
 }
 
-interface Detection {
-  model: LoadedModelInfo
-  pool: DetectorPool
-  /** From this score on a detection may begin a track. */
-  sureScore: number
+/** What is read once, when the edge starts. */
+const FIXED = ['edgeId', 'name', 'region', 'dataDir', 'logLevel', 'hub', 'plates', 'journal'] as const
+/** What the device listener and the models over its numbers depend on. */
+const DEVICE_SETTINGS = ['intake', 'checkpoints', 'sensors'] as const
+
+interface Devices {
+  signal: Signal
+  intake: Intake
 }
 
 export class EdgeApp {
   readonly #options: EdgeAppOptions
-  readonly #config: EdgeConfig
+  #config: EdgeConfig
   readonly #log: Logger
   readonly #lifetime = new AbortController()
   /** What has been started, oldest first. */
   readonly #started: { name: string; close: () => void | Promise<void> }[] = []
   #intakePort = 0
+  #makeDevices: ((config: EdgeConfig) => Devices) | undefined
+  #devices: Devices | undefined
+  /** That of the devices that run; after a start that failed there is none. */
+  #devicesConfig: EdgeConfig | undefined
+  #cameras: Cameras | undefined
+  #uplink: Uplink | undefined
+  #health: Health | undefined
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -89,11 +96,8 @@ export class EdgeApp {
     journal.on('failed', (error) => this.#options.onFailure(error))
     const append = (records: JournalRecord[]) => journal.appendAll(records)
 
-    if (config.cameras.length > 0) await requireFfmpeg()
-    const models = await this.#findModels()
-    const forecaster = await Forecaster.open(models.signal)
+    const forecaster = await Forecaster.open(await this.#findSignalModel())
     await this.#add('forecaster', forecaster)
-    const detection = await this.#startDetection(models.detection)
 
     const hub = {
       hubUrl: config.hub.url,
@@ -102,19 +106,8 @@ export class EdgeApp {
       ...(config.hub.ca === undefined ? {} : { ca: config.hub.ca }),
     }
     const { recording: limits } = config
-    const recorded = config.cameras.filter(({ recording: { isOn } }) => isOn)
-    const recording = new Recording({
-      dataDir: config.dataDir,
-      maxBytes: limits.maxMegabytes * 1024 ** 2,
-      cameras: new Map(
-        recorded.map(({ cameraId, recording: { maxMegabytes } }) => [
-          cameraId,
-          { maxBytes: maxMegabytes * 1024 ** 2, maxAgeMs: limits.maxMinutes * 60_000 },
-        ]),
-      ),
-      log: this.#log,
-    })
-    await this.#add('recording', recording, () => recording.start())
+    const recording = new Recording({ dataDir: config.dataDir, log: this.#log })
+    await this.#add('recording', recording, () => recording.start(recordingLimits(config)))
     const evidence = new EvidenceStore({
       ...hub,
       dataDir: config.dataDir,
@@ -128,39 +121,42 @@ export class EdgeApp {
     })
     await this.#add('evidence', evidence, () => evidence.start(this.#lifetime.signal))
 
-    const { checkpoints, sensors } = config
-    let intake: Intake | undefined
-    const signal = new Signal({
-      checkpoints,
-      sensors,
-      forecaster,
-      append,
-      isConnected: (deviceId) => intake?.isConnected(deviceId) ?? false,
-      log: log('signal'),
-    })
-    await this.#add('signal', signal, () => signal.start())
-    const devices = new Intake({
-      ...config.intake,
-      checkpoints,
-      sensors,
-      plates: config.plates,
-      append,
-      onPassages: (checkpoint, passages) => signal.passages(checkpoint, passages),
-      onReadings: (sensor, readings) => signal.readings(sensor, readings),
-      log: log('intake'),
-    })
-    intake = devices
-    await this.#add('intake', devices, () => devices.start())
-    this.#intakePort = devices.port
+    this.#makeDevices = (wanted) => {
+      const { checkpoints, sensors } = wanted
+      let intake: Intake | undefined
+      const signal = new Signal({
+        checkpoints,
+        sensors,
+        forecaster,
+        append,
+        isConnected: (deviceId) => intake?.isConnected(deviceId) ?? false,
+        log: log('signal'),
+      })
+      const devices = new Intake({
+        ...wanted.intake,
+        checkpoints,
+        sensors,
+        plates: wanted.plates,
+        append,
+        onPassages: (checkpoint, passages) => signal.passages(checkpoint, passages),
+        onReadings: (sensor, readings) => signal.readings(sensor, readings),
+        log: log('intake'),
+      })
+      intake = devices
+      return { signal, intake }
+    }
+    await this.#add('devices', { close: () => this.#endDevices() }, () => this.#startDevices(config))
 
-    const pipelines = detection ? this.#makePipelines(detection, { evidence, recording, journal }) : []
-    // Closed together: a camera that does not answer takes its time to let go.
-    const close = async () => void (await Promise.all(pipelines.map((pipeline) => pipeline.close())))
-    await this.#add('cameras', { close }, () => {
-      for (const pipeline of pipelines) pipeline.start(this.#lifetime.signal)
+    const cameras = new Cameras({
+      environment: this.#options.environment,
+      recording,
+      evidence,
+      onAlert: async (record) => void (await journal.append(record)),
+      log: this.#log,
     })
-    const cameras = new Map(pipelines.map(({ capture }) => [capture.camera.cameraId, capture]))
-    const relay = new Relay({ ...hub, cameras, log: this.#log })
+    this.#cameras = cameras
+    await this.#add('cameras', cameras, async () => void (await cameras.apply(config)))
+    const relay = new Relay({ ...hub, cameras: cameras.captures, log: this.#log })
     await this.#add('relay', relay)
 
     const uplink = new Uplink({
@@ -169,21 +165,66 @@ export class EdgeApp {
       mqttUrl: config.hub.mqttUrl,
       ...(config.hub.ca === undefined ? {} : { ca: config.hub.ca }),
       journal,
-      describe: () => describeEdge(config, detection?.model),
+      describe: () => describeEdge(this.#config, cameras.model),
       onRelay: (command) => relay.handle(command),
       log: log('uplink'),
     })
+    this.#uplink = uplink
     await this.#add('uplink', uplink, () => uplink.start())
 
     const health = new Health({
       everySeconds: config.healthSeconds,
-      cameras: () => pipelines.map((pipeline) => pipeline.health()),
+      cameras: () => cameras.health(),
       journalRecords: () => journal.stats().records,
-      refusedMessages: () => devices.stats().refusedMessages + uplink.stats().refusedMessages,
+      refusedMessages: () =>
+        (this.#devices?.intake.stats().refusedMessages ?? 0) + uplink.stats().refusedMessages,
       append: (record) => journal.append(record),
       log: log('health'),
     })
+    this.#health = health
     await this.#add('health', health, () => health.start())
+  }
+
+  /**
+   * Goes over to another configuration and touches only what differs; answers what was touched.
+   * @throws EdgeError EDGE_RESTART_NEEDED, and nothing has changed; or the reason why a part does not start, and then
+   * the former configuration has to be applied again.
+   */
+  async apply(next: EdgeConfig): Promise<string[]> {
+    const before = this.#config
+    const fixed = FIXED.filter((name) => !isDeepStrictEqual(before[name], next[name]))
+    if (fixed.length > 0) {
+      const message = `${fixed.join(', ')} can only change with a restart of the edge`
+      throw new EdgeError('EDGE_RESTART_NEEDED', message)
+    }
+    const touched: string[] = []
+    this.#config = next
+    if (DEVICE_SETTINGS.some((name) => !isDeepStrictEqual(this.#devicesConfig?.[name], next[name]))) {
+      await this.#endDevices()
+      await this.#startDevices(next)
+      touched.push('devices')
+    }
+    touched.push(...((await this.#cameras?.apply(next)) ?? []))
+    if (before.healthSeconds !== next.healthSeconds) this.#health?.setInterval(next.healthSeconds)
+    this.#uplink?.sayHello()
+    return touched
+  }
+
+  async #startDevices(config: EdgeConfig): Promise<void> {
+    const devices = this.#makeDevices!(config)
+    this.#devices = devices
+    this.#devicesConfig = config
+    await devices.signal.start()
+    await devices.intake.start()
+    this.#intakePort = devices.intake.port
+  }
+
+  async #endDevices(): Promise<void> {
+    const devices = this.#devices
+    this.#devices = undefined
+    this.#devicesConfig = undefined
+    await devices?.intake.close()
+    await devices?.signal.close()
   }
 
   /** Starts a part and remembers to close it, also when its start fails half-way. */
@@ -210,61 +251,14 @@ export class EdgeApp {
     this.#lifetime.abort()
   }
 
-  async #findModels(): Promise<{ signal: LoadedModelInfo; detection: LoadedModelInfo | undefined }> {
+  async #findSignalModel(): Promise<LoadedModelInfo> {
     const repositoryRoot = join(import.meta.dirname, '..', '..')
-    const { detector, cameras } = this.#config
     const catalogue = await readModelCatalogue(join(repositoryRoot, 'models', 'catalogue.json'))
     const folders = [
-      ...detector.modelFolders,
+      ...this.#config.detector.modelFolders,
       ...modelFolders({ repositoryRoot, ...this.#options.environment }),
     ]
-    const signal = await findModel({ wanted: 'auto', catalogue, folders, task: 'signal' })
-    if (cameras.length === 0) return { signal, detection: undefined }
-    const detection = await findModel({ wanted: detector.model, catalogue, folders, task: 'detection' })
-    return { signal, detection }
-  }
-
-  async #startDetection(model: LoadedModelInfo | undefined): Promise<Detection | undefined> {
-    if (!model) return undefined
-    const { detector, cameras } = this.#config
-    const { inputWidthPx, inputHeightPx } = detector
-    const wanted = cameras.flatMap(({ rules }) =>
-      rules.flatMap((rule) => ('classes' in rule ? rule.classes : [])),
-    )
-    const pool = new DetectorPool({
-      model,
-      inputSize:
-        inputWidthPx && inputHeightPx ? { widthPx: inputWidthPx, heightPx: inputHeightPx } : undefined,
-      workers: detector.workers ?? Math.max(1, availableParallelism() - 1),
-      // Weak boxes too: they keep a known object in sight, and the tracker begins none with them.
-      scoreThreshold: Math.min(UNSURE_SCORE, detector.scoreThreshold ?? UNSURE_SCORE),
-      classes: [...new Set([...DEFAULT_CLASSES, ...wanted])],
-      log: this.#log.child({ component: 'detect' }),
-    })
-    await this.#add('detector', pool, () => pool.start(this.#lifetime.signal))
-    this.#log.info({ model: model.entry.id, path: model.path, format: pool.frameFormat }, 'detector ready')
-    return { model, pool, sureScore: detector.scoreThreshold ?? pool.usualScore }
-  }
-
-  #makePipelines(
-    { model, pool, sureScore }: Detection,
-    { evidence, recording, journal }: { evidence: EvidenceStore; recording: Recording; journal: Journal },
-  ): CameraPipeline[] {
-    const onAlert = async (record: AlertRecord) => void (await journal.append(record))
-    const { id, sha256 } = model.entry
-    return this.#config.cameras.map(
-      (camera) =>
-        new CameraPipeline({
-          camera,
-          pool,
-          model: { id, sha256 },
-          tracker: { sureScore },
-          evidence,
-          ring: recording.ringOf(camera.cameraId),
-          onAlert,
-          log: this.#log,
-        }),
-    )
+    return findModel({ wanted: 'auto', catalogue, folders, task: 'signal' })
   }
 }
 

@@ -41,6 +41,9 @@ export const EDGE_ERRORS = {
   EDGE_MODEL_SHAPE: { help: 'The inputs or outputs of a model do not fit its decoder.' },
   EDGE_PORT_IN_USE: { help: 'Another program listens on `intake.port`: stop it or choose another port.' },
   EDGE_RECORD_TOO_LARGE: { help: 'A record is larger than the journal takes; it was not kept.' },
+  EDGE_RESTART_NEEDED: {
+    help: 'A setting that is read once has changed: restart the edge to take it over.',
+  },
   EDGE_SNAPSHOT_FAILED: { help: 'The picture of an alert could not be decoded; the alert itself stands.' },
   EDGE_TS_MALFORMED: { help: 'The compressed stream is not MPEG-TS; the camera is connected anew.' },
 } as const satisfies Record<string, ErrorKind>

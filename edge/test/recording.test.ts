@@ -323,9 +323,9 @@ describe('the ring', () => {
   it('shares a bound with those of other cameras, and forgets cameras that are no more', async () => {
     await mkdir(join(folder, 'recording', 'cam-old'), { recursive: true })
     const cameras = new Map(['cam-01', 'cam-02'].map((id) => [id, LIMITS]))
-    const recording = new Recording({ dataDir: folder, maxBytes: 50_000, cameras, log: readableLog().log })
+    const recording = new Recording({ dataDir: folder, log: readableLog().log })
     cleanups.push(() => recording.close())
-    await recording.start()
+    await recording.start({ maxBytes: 50_000, cameras })
     for (let second = 0; second < 45; second += 1) {
       for (const id of cameras.keys()) recording.ringOf(id)!.take(picture(second * 1000, 1000), 'flv', HEAD)
     }
@@ -346,9 +346,9 @@ describe('the ring', () => {
     }
     cleanups.push(() => run('umount', [disk]))
     const cameras = new Map(['cam-01', 'cam-02'].map((id) => [id, { ...LIMITS, maxBytes: 2 ** 40 }]))
-    const recording = new Recording({ dataDir: disk, maxBytes: 2 ** 40, cameras, log: readableLog().log })
+    const recording = new Recording({ dataDir: disk, log: readableLog().log })
     cleanups.push(() => recording.close())
-    await recording.start()
+    await recording.start({ maxBytes: 2 ** 40, cameras })
     const rings = [...cameras.keys()].map((id) => recording.ringOf(id)!)
     const lost = (): number => rings.reduce((sum, ring) => sum + ring.losses.lostSegments, 0)
     let second = 0

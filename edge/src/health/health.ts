@@ -28,8 +28,13 @@ export class Health {
   start(): void {
     this.#lastCpuMicros = cpuMicros()
     this.#lastAtMs = performance.now()
-    this.#timer = setInterval(() => this.#write(), this.#options.everySeconds * 1000)
+    this.setInterval(this.#options.everySeconds)
     this.#write()
+  }
+
+  setInterval(seconds: number): void {
+    clearInterval(this.#timer)
+    this.#timer = setInterval(() => this.#write(), seconds * 1000)
   }
 
   close(): void {

@@ -35,6 +35,8 @@ export interface CameraRingOptions {
 }
 
 export class CameraRing implements PictureSink {
+  /** Taken up at the next trim. */
+  limits: RingLimits
   readonly #options: CameraRingOptions
   /** Oldest first; the last one may be open. */
   readonly #segments: Segment[] = []
@@ -53,6 +55,7 @@ export class CameraRing implements PictureSink {
 
   constructor(options: CameraRingOptions) {
     this.#options = options
+    this.limits = options.limits
   }
 
   get bytes(): number {
@@ -155,7 +158,7 @@ export class CameraRing implements PictureSink {
 
   /** Removes what is too much or too old for this camera. */
   async trim(nowMs = Date.now()): Promise<void> {
-    const { maxBytes, maxAgeMs } = this.#options.limits
+    const { maxBytes, maxAgeMs } = this.limits
     while (this.#segments.length > 1 && (this.bytes > maxBytes || this.#secondAtMs() < nowMs - maxAgeMs)) {
       await this.dropOldest()
     }

@@ -6,11 +6,14 @@ import { CameraRing, type RingLimits } from './camera-ring.ts'
 
 export interface RecordingOptions {
   dataDir: string
+  log: Logger
+}
+
+export interface RecordingLimits {
   /** Bytes of all cameras together. */
   maxBytes: number
   /** Each camera that is recorded. */
   cameras: ReadonlyMap<string, RingLimits>
-  log: Logger
 }
 
 const TRIM_EVERY_MS = 60_000
@@ -18,26 +21,16 @@ const TRIM_EVERY_MS = 60_000
 const MAKE_ROOM_BYTES = 32 * 1024 * 1024
 
 export class Recording {
-  readonly #options: RecordingOptions
   readonly #folder: string
   readonly #log: Logger
   readonly #rings = new Map<string, CameraRing>()
+  #maxBytes = 0
   #timer: NodeJS.Timeout | undefined
   #trimming: Promise<void> = Promise.resolve()
 
   constructor(options: RecordingOptions) {
-    this.#options = options
     this.#log = options.log.child({ component: 'recording' })
     this.#folder = join(options.dataDir, 'recording')
-    for (const [cameraId, limits] of options.cameras) {
-      const ring = new CameraRing({
-        folder: join(this.#folder, cameraId),
-        limits,
-        log: this.#log.child({ deviceId: cameraId }),
-        onSegment: (isDiskFull) => this.#scheduleTrim(isDiskFull ? MAKE_ROOM_BYTES : 0),
-      })
-      this.#rings.set(cameraId, ring)
-    }
   }
 
   /** `undefined` for a camera that is not recorded. */
@@ -49,16 +42,44 @@ export class Recording {
     return [...this.#rings.values()].reduce((sum, ring) => sum + ring.bytes, 0)
   }
 
-  /** Takes up what an earlier run left and removes what belongs to cameras that are no more. */
-  async start(): Promise<void> {
+  /** Takes up what an earlier run left of these cameras and removes what belongs to others. */
+  async start(limits: RecordingLimits): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
     for (const name of await readdir(this.#folder)) {
-      if (!this.#rings.has(name)) await rm(join(this.#folder, name), { recursive: true, force: true })
+      if (!limits.cameras.has(name)) await rm(join(this.#folder, name), { recursive: true, force: true })
     }
-    for (const ring of this.#rings.values()) await ring.open()
-    this.#scheduleTrim(0)
+    await this.apply(limits)
     // A camera that is away for long still has recordings that grow too old.
     this.#timer = setInterval(() => this.#scheduleTrim(0), TRIM_EVERY_MS)
+  }
+
+  /**
+   * Goes over to other cameras and limits. The cameras that go must have ended; their recordings stay on the disk up to
+   * the next start, in case that they come back.
+   */
+  async apply({ maxBytes, cameras }: RecordingLimits): Promise<void> {
+    this.#maxBytes = maxBytes
+    for (const [cameraId, ring] of this.#rings) {
+      if (cameras.has(cameraId)) continue
+      this.#rings.delete(cameraId)
+      await ring.close()
+    }
+    for (const [cameraId, limits] of cameras) {
+      const known = this.#rings.get(cameraId)
+      if (known) {
+        known.limits = limits
+        continue
+      }
+      const ring = new CameraRing({
+        folder: join(this.#folder, cameraId),
+        limits,
+        log: this.#log.child({ deviceId: cameraId }),
+        onSegment: (isDiskFull) => this.#scheduleTrim(isDiskFull ? MAKE_ROOM_BYTES : 0),
+      })
+      this.#rings.set(cameraId, ring)
+      await ring.open()
+    }
+    this.#scheduleTrim(0)
   }
 
   async close(): Promise<void> {
@@ -77,7 +98,7 @@ export class Recording {
     const rings = [...this.#rings.values()]
     for (const ring of rings) await ring.trim()
     let room = 0
-    while (this.bytes > this.#options.maxBytes || room < makeRoomBytes) {
+    while (this.bytes > this.#maxBytes || room < makeRoomBytes) {
       const oldest = rings.toSorted((a, b) => a.oldestAtMs - b.oldestAtMs || b.bytes - a.bytes)[0]
       const freed = (await oldest?.dropOldest()) ?? 0
       if (freed === 0) return

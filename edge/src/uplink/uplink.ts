@@ -125,6 +125,14 @@ export class Uplink {
     this.#loop = this.#run(this.#stop.signal)
   }
 
+  /** Tells the hub anew what hangs on this edge; without a connection the next one begins with it anyway. */
+  sayHello(): void {
+    if (!this.#link) return
+    this.#link.publishHello(this.#hello())
+    const nowMs = performance.now()
+    for (const stream of STREAMS) this.#senders[stream].helloSent(nowMs)
+  }
+
   stats(): UplinkStats {
     return { ...this.#stats }
   }
