@@ -9,6 +9,7 @@ import { findModel, type LoadedModelInfo, modelFolders, readModelCatalogue } fro
 import { EdgeError } from './errors.ts'
 import { EvidenceStore } from './evidence/evidence-store.ts'
 import { Health } from './health/health.ts'
+import { History } from './history/history.ts'
 import { Intake } from './intake/intake.ts'
 import { Journal } from './journal/journal.ts'
 import { Recording } from './recording/recording.ts'
@@ -158,6 +159,10 @@ export class EdgeApp {
     await this.#add('cameras', cameras, async () => void (await cameras.apply(config)))
     const relay = new Relay({ ...hub, cameras: cameras.captures, log: this.#log })
     await this.#add('relay', relay)
+    const { dataDir } = config
+    const ringOf = (cameraId: string) => recording.ringOf(cameraId)
+    const history = new History({ ...hub, dataDir, ringOf, log: this.#log })
+    await this.#add('history', history, () => history.start())
 
     const uplink = new Uplink({
       edgeId: config.edgeId,
@@ -167,6 +172,7 @@ export class EdgeApp {
       journal,
       describe: () => describeEdge(this.#config, cameras.model),
       onRelay: (command) => relay.handle(command),
+      onHistory: (command) => history.handle(command),
       log: log('uplink'),
     })
     this.#uplink = uplink

@@ -1,4 +1,5 @@
 export * from './messages/device.ts'
+export * from './messages/history.ts'
 export * from './messages/record.ts'
 export * from './messages/uplink.ts'
 export * from './model-catalogue.ts'

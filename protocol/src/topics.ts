@@ -7,6 +7,7 @@
  *   patrolhub/v1/edges/{edgeId}/status                edge -> hub   QoS 1  EdgeStatus, retained, also the last will
  *   patrolhub/v1/edges/{edgeId}/down/cursor           hub -> edge   QoS 1  Cursor
  *   patrolhub/v1/edges/{edgeId}/down/relay            hub -> edge   QoS 1  RelayCommand
+ *   patrolhub/v1/edges/{edgeId}/down/history          hub -> edge   QoS 1  HistoryCommand
  *
  * Device and edge (on the edge's own listener):
  *   devices/{deviceId}/passages                       device -> edge  QoS 0/1  GA/T 1400 MotorVehicle, one or a list
@@ -24,6 +25,7 @@ export const edgeTopics = {
   status: (edgeId: string) => `${ROOT}/${edgeId}/status`,
   cursor: (edgeId: string) => `${ROOT}/${edgeId}/down/cursor`,
   relay: (edgeId: string) => `${ROOT}/${edgeId}/down/relay`,
+  history: (edgeId: string) => `${ROOT}/${edgeId}/down/history`,
 } as const
 
 export type UpTopic =
@@ -51,7 +53,10 @@ export function edgeMayPublish(edgeId: string, topic: string): boolean {
 /** True if the edge may subscribe to this filter: its own down topics, by name or by `down/+` or `down/#`. */
 export function edgeMaySubscribe(edgeId: string, filter: string): boolean {
   const prefix = `${ROOT}/${edgeId}/down/`
-  return filter.startsWith(prefix) && ['cursor', 'relay', '+', '#'].includes(filter.slice(prefix.length))
+  return (
+    filter.startsWith(prefix) &&
+    ['cursor', 'relay', 'history', '+', '#'].includes(filter.slice(prefix.length))
+  )
 }
 
 export const deviceTopics = {

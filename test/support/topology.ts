@@ -96,6 +96,7 @@ export class SimulatedEdge {
         sensors: [],
       }),
       onRelay: () => {},
+      onHistory: () => {},
       log: silent,
       timing: UPLINK_TIMING,
     })

@@ -156,6 +156,12 @@ export class CameraRing implements PictureSink {
     })
   }
 
+  /** All segments, oldest first, with all that has come. */
+  async held(): Promise<Segment[]> {
+    await this.#open?.flush().catch(() => undefined)
+    return [...this.#segments]
+  }
+
   /** Removes what is too much or too old for this camera. */
   async trim(nowMs = Date.now()): Promise<void> {
     const { maxBytes, maxAgeMs } = this.limits

@@ -22,6 +22,10 @@ export interface ClipWish {
   atMs: number
   toMs: number
   maxBytes: number
+  /** True if nothing before `fromMs` may be in it: it begins with the first key frame from there on. */
+  startsInside?: boolean
+  /** ffmpeg is given up after this time; a minute unless it is given. */
+  timeoutMs?: number
 }
 
 /** A group of pictures in a file. */
@@ -66,6 +70,7 @@ export async function cutClip(
       seconds: isTailCut ? undefined : (wish.toMs - first.ptsMs) / 1000,
       file,
       signal,
+      timeoutMs: wish.timeoutMs ?? TIMEOUT_MS,
     })
   } finally {
     for (const handle of files.values()) await handle.close()
@@ -73,7 +78,10 @@ export async function cutClip(
   return { fromMs: first.ptsMs, isShortened: pieces.length < held.length }
 }
 
-async function piecesOf(ring: CameraRing, { streamId, fromMs, toMs }: ClipWish): Promise<Piece[]> {
+async function piecesOf(
+  ring: CameraRing,
+  { streamId, fromMs, toMs, startsInside = false }: ClipWish,
+): Promise<Piece[]> {
   const pieces: Piece[] = []
   for (const segment of await ring.segmentsOf(streamId, fromMs, toMs)) {
     const { groups, headBytes, bytes } = await segment.content()
@@ -89,8 +97,10 @@ async function piecesOf(ring: CameraRing, { streamId, fromMs, toMs }: ClipWish):
       })
     })
   }
-  const first = pieces.findLastIndex(({ ptsMs }) => ptsMs <= fromMs)
-  return pieces.slice(Math.max(0, first)).filter(({ ptsMs }) => ptsMs <= toMs)
+  const before = pieces.findLastIndex(({ ptsMs }) => ptsMs <= fromMs)
+  return pieces
+    .slice(Math.max(0, before))
+    .filter(({ ptsMs }) => ptsMs <= toMs && !(startsInside && ptsMs < fromMs))
 }
 
 /** Leaves out the groups that are farthest from the moment that matters, until the rest is small enough. */
@@ -124,14 +134,21 @@ async function* range(file: FileHandle, start: number, end: number): AsyncGenera
   }
 }
 
-interface Mp4Options {
+export interface Mp4Options {
   container: Container
+  /** Where it ends, by its own clock; `undefined`: with the input. */
   seconds: number | undefined
   file: string
   signal: AbortSignal
+  /** ffmpeg is given up after this time. */
+  timeoutMs: number
 }
 
-async function toMp4(input: Readable, { container, seconds, file, signal }: Mp4Options): Promise<void> {
+/** Puts compressed pictures into an MP4 file as they are. Rejects with EDGE_CLIP_FAILED; a file may be left then. */
+export async function toMp4(
+  input: Readable,
+  { container, seconds, file, signal, timeoutMs }: Mp4Options,
+): Promise<void> {
   const command = ffmpeg({ stdoutLines: 40 })
     .input(input)
     .inputFormat(container)
@@ -145,7 +162,7 @@ async function toMp4(input: Readable, { container, seconds, file, signal }: Mp4O
   const diagnosis = new Diagnosis()
   const process = runFfmpeg(command, (line) => diagnosis.add(line))
   const stop = (): void => void process.stop(0)
-  const timer = setTimeout(stop, TIMEOUT_MS)
+  const timer = setTimeout(stop, timeoutMs)
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
   const end = await process.ended

@@ -101,6 +101,20 @@ export class Segment {
     await rename(from, this.path)
   }
 
+  /** Opens it for reading, also while it is written; `undefined` if it has been removed. */
+  async openToRead(): Promise<FileHandle | undefined> {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      // It is renamed when it is whole: for a moment it has neither name.
+      await this.#finishing.catch(() => undefined)
+      try {
+        return await open(this.path, 'r')
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }
+    }
+    return undefined
+  }
+
   /** Closes and deletes it. */
   async remove(): Promise<void> {
     this.#isFinished = true

@@ -67,7 +67,7 @@ export class HubLink {
     try {
       const connected = new Promise<void>((resolve) => client.once('connect', () => resolve()))
       await Promise.race([connected, lost, aborted.promise])
-      const topics = [edgeTopics.cursor(edgeId), edgeTopics.relay(edgeId)]
+      const topics = [edgeTopics.cursor(edgeId), edgeTopics.relay(edgeId), edgeTopics.history(edgeId)]
       const granted = await Promise.race([client.subscribeAsync(topics, { qos: 1 }), lost, aborted.promise])
       if (granted.some(({ qos }) => qos > 2)) throw new Error('the hub does not let this edge subscribe')
     } catch (error) {

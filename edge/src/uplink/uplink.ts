@@ -9,6 +9,7 @@ import {
   Cursor,
   edgeTopics,
   type Hello,
+  HistoryCommand,
   jsonParser,
   RelayCommand,
   STREAMS,
@@ -26,6 +27,7 @@ export interface UplinkOptions extends HubLinkOptions {
   /** What this edge is: everything of the hello that the uplink does not know by itself. */
   describe: () => Omit<Hello, 'epoch' | 'atMs' | 'streams'>
   onRelay: (command: RelayCommand) => void
+  onHistory: (command: HistoryCommand) => void
   log: Logger
   timing?: Partial<UplinkTiming>
 }
@@ -76,6 +78,7 @@ const JOURNAL_RETRY_MS = 1000
 
 const parseCursor = jsonParser(Cursor)
 const parseRelay = jsonParser(RelayCommand)
+const parseHistory = jsonParser(HistoryCommand)
 
 export class Uplink {
   readonly #options: UplinkOptions
@@ -217,6 +220,10 @@ export class Uplink {
     } else if (topic === edgeTopics.relay(edgeId)) {
       const parsed = parseRelay(payload.toString())
       if (parsed.ok) this.#options.onRelay(parsed.value)
+      else this.#refused(topic, parsed.problems)
+    } else if (topic === edgeTopics.history(edgeId)) {
+      const parsed = parseHistory(payload.toString())
+      if (parsed.ok) this.#options.onHistory(parsed.value)
       else this.#refused(topic, parsed.problems)
     }
   }

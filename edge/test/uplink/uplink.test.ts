@@ -2,7 +2,13 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type AlertRecord, edgeTopics, type ReadingRecord, type RelayCommand } from '@patrolhub/protocol'
+import {
+  type AlertRecord,
+  edgeTopics,
+  type HistoryCommand,
+  type ReadingRecord,
+  type RelayCommand,
+} from '@patrolhub/protocol'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { EdgeError } from '../../src/errors.ts'
@@ -30,6 +36,7 @@ let uplink: Uplink | undefined
 let logged: string[]
 let log: pino.Logger
 const relays: RelayCommand[] = []
+const histories: HistoryCommand[] = []
 
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'patrolhub-uplink-'))
@@ -39,6 +46,7 @@ beforeEach(async () => {
   await journal.start()
   store = emptyStore()
   relays.length = 0
+  histories.length = 0
   hub = await startHub()
 })
 afterEach(async () => {
@@ -60,6 +68,7 @@ function connect(options: Partial<UplinkOptions> = {}): Uplink {
     journal,
     describe: () => ({ software: 'test', region: '4105', cameras: [], checkpoints: [], sensors: [] }),
     onRelay: (command) => relays.push(command),
+    onHistory: (command) => histories.push(command),
     log,
     timing: FAST,
     ...options,
@@ -243,9 +252,13 @@ describe('the uplink', () => {
     hub.send(edgeTopics.relay(EDGE_ID), JSON.stringify(elsewhere))
     hub.send(edgeTopics.cursor(EDGE_ID), '{"stream":"other"}')
     hub.send(edgeTopics.relay(EDGE_ID), '{"action":"stop","cameraId":"cam-1"}')
-    await waitFor('the command has come', () => relays.length === 1)
+    hub.send(edgeTopics.history(EDGE_ID), '{"action":"play","askId":"no id"}')
+    const stop = { action: 'stop', askId: '0e9a32f5-57f3-4a6a-a4e4-0d9b0a3f2c11' } as const
+    hub.send(edgeTopics.history(EDGE_ID), JSON.stringify(stop))
+    await waitFor('the commands have come', () => relays.length === 1 && histories.length === 1)
+    expect(histories).toEqual([stop])
     expect(relays).toEqual([{ action: 'stop', cameraId: 'cam-1' }])
-    expect(link.stats().refusedMessages).toBe(4)
+    expect(link.stats().refusedMessages).toBe(5)
   })
 
   it('says once that it is refused, and connects when the hub knows it', async () => {
