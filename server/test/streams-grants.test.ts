@@ -29,9 +29,11 @@ describe('asking for a grant', () => {
   it('a public camera in the own scope is granted at once, with its end and the way to play it', async () => {
     const who = await hub.viewer()
     const grant = await hub.grant(who, 'pub', { minutes: 10 })
-    expect(grant).toMatchObject({ state: 'active', userId: who.userId, cameraName: 'Camera pub', note: '' })
+    expect(grant).toMatchObject({ state: 'active', userId: who.userId, note: '' })
+    expect(grant.target).toEqual({ kind: 'camera', id: 'pub', name: 'Camera pub' })
     expect(grant.endAtMs - grant.beginAtMs).toBe(600_000)
-    expect(grant.playPath).toBe(`/media/live/${grant.grantId}.flv?camera=pub`)
+    const playPath = `/media/live/${grant.grantId}.flv?camera=pub`
+    expect(grant.cameras).toEqual([{ cameraId: 'pub', name: 'Camera pub', playPath }])
     const [entry] = await auditOf(grant.grantId)
     expect(entry).toMatchObject({ action: 'grant.given', actor_id: who.userId, subject: 'camera:pub' })
   })
@@ -51,7 +53,7 @@ describe('asking for a grant', () => {
     const history = { fromMs: toMs - 600_000, toMs }
     const given = await hub.grant(who, 'pub', { history })
     expect(given).toMatchObject({ state: 'active', history })
-    expect(given.playPath).toBe(`/media/history/${given.grantId}.flv?camera=pub`)
+    expect(given.cameras[0]!.playPath).toBe(`/media/history/${given.grantId}.flv?camera=pub`)
     expect((await auditOf(given.grantId))[0]!.detail).toMatchObject({ history })
     const live = await hub.ask(who, 'GET', `/media/live/${given.grantId}.flv?camera=pub`)
     expect([live.status, live.json.code]).toEqual([403, 'HUB_GRANT_KIND'])
@@ -255,13 +257,15 @@ describe('the policy', () => {
         own: await hub.listen(who),
       }
       const { status, json } = await request(who, { cameraId: 'far', note })
-      expect([status, json.state, json.cameraName]).toEqual([201, 'pending', 'far'])
+      expect([status, json.state]).toEqual([201, 'pending'])
+      expect(json.target).toEqual({ kind: 'camera', id: 'far', name: 'far' })
+      expect(json.cameras).toEqual([{ cameraId: 'far', name: 'far' }])
       const known = [
         'grantId',
         'userId',
         'userName',
-        'cameraId',
-        'cameraName',
+        'target',
+        'cameras',
         'purpose',
         'note',
         'state',
@@ -278,11 +282,11 @@ describe('the policy', () => {
       )
       await eventually(() => heard.there.some(({ state }) => state === 'active'))
       expect(heard.near.filter(({ grantId }) => grantId === json.grantId)).toEqual([])
-      expect(heard.own.every(({ cameraName }) => cameraName === 'far')).toBe(true)
+      expect(JSON.stringify(heard.own)).not.toContain('Camera far')
 
       await put(administrator, 'public', { ...before.get('public')!, outside: 'name' })
       const named = (await request(who, { cameraId: 'far', note })).json
-      expect(named.cameraName).toBe('Camera far')
+      expect([named.target.name, named.cameras[0].name]).toEqual(['Camera far', 'Camera far'])
 
       // Whoever moves takes nothing along.
       const { write } = hub.relational
@@ -309,7 +313,7 @@ describe('a restricted camera', () => {
     const heard = { operator: await hub.listen(operator), supervisor: await hub.listen(supervisor) }
     const pending = await ask(operator)
     expect(pending.state).toBe('pending')
-    expect(pending.playPath).toBeUndefined()
+    expect(pending.cameras[0]!.playPath).toBeUndefined()
     await eventually(() => heard.supervisor.some((grant) => grant.grantId === pending.grantId))
     expect(await stateOf(supervisor, pending.grantId)).toBe('pending')
     hub.clock.offsetMs += 60_000
@@ -318,7 +322,9 @@ describe('a restricted camera', () => {
     expect(json).toMatchObject({ state: 'active', approverName: expect.stringContaining('Name of') })
     expect(json.endAtMs - json.beginAtMs).toBe(20 * 60_000)
     expect(json.beginAtMs).toBeGreaterThanOrEqual(pending.beginAtMs + 60_000)
-    await eventually(() => heard.operator.some((grant) => grant.state === 'active' && !!grant.playPath))
+    await eventually(() =>
+      heard.operator.some((grant) => grant.state === 'active' && !!grant.cameras[0]?.playPath),
+    )
     expect((await auditOf(pending.grantId)).map((row) => row.action)).toEqual([
       'grant.requested',
       'grant.approved',
@@ -368,7 +374,7 @@ describe('the end of a grant', () => {
     expect(await stateOf(supervisor, grant.grantId)).toBe('active')
     const heard = await hub.listen(owner)
     const { status, json } = await hub.ask(supervisor, 'DELETE', path)
-    expect([status, json.state, json.playPath]).toEqual([200, 'revoked', undefined])
+    expect([status, json.state, json.cameras[0].playPath]).toEqual([200, 'revoked', undefined])
     await eventually(() => heard.some((one) => one.state === 'revoked'))
     expect((await hub.ask(supervisor, 'DELETE', path)).json.state).toBe('revoked')
     const entries = await auditOf(grant.grantId)

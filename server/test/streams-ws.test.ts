@@ -35,7 +35,7 @@ class WsPlayer {
   readonly status: Promise<number>
 
   constructor(who: Viewer | undefined, grantId: string, headers: Record<string, string> = {}) {
-    const url = `${hub.url.replace('http', 'ws')}/media/live/${grantId}.flv?camera=cam`
+    const url = `${hub.url.replace('http', 'ws')}/media/live/${grantId}.flv`
     this.ws = new WebSocket(url, { headers: { ...(who ? { cookie: who.cookie } : {}), ...headers } })
     this.status = new Promise((resolve) => {
       this.ws.on('open', () => resolve(101))

@@ -172,7 +172,7 @@ async function ask<T>(who: Person, method: string, path: string, body?: object):
 async function watch({ viewer, incidentId }: Round, minutes: number) {
   const wish = { cameraId: CAMERA_ID, purpose: 'incident_handling', minutes, incidentId }
   const grant = await ask<Grant>(viewer, 'POST', '/api/grants', wish)
-  const player = new TestPlayer(url + grant.playPath!, viewer.cookie)
+  const player = new TestPlayer(url + grant.cameras[0]!.playPath!, viewer.cookie)
   const closedAtMs = player.closed.then(() => performance.now())
   await eventually(() => player.pictures.length >= PICTURES, 20_000, 'pictures come')
   return { grant, player, closedAtMs }

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { Sensitivity } from '../messages/uplink.ts'
-import { EpochMs } from '../units.ts'
+import { RegionCode } from '../region.ts'
+import { DeviceId, EpochMs } from '../units.ts'
 
 export const PURPOSES = [
   'alert_check',
@@ -49,10 +50,14 @@ export const HistorySpan = Type.Object(
 )
 export type HistorySpan = Static<typeof HistorySpan>
 
-/** POST /api/grants ; answers Grant. `other` needs a note. */
+/**
+ * POST /api/grants ; answers Grant. For a camera or for a group of cameras, one of the two. `other` needs a note. A group
+ * asks for what the strictest of its cameras ask for, all together.
+ */
 export const NewGrant = Type.Object(
   {
-    cameraId: Type.String(),
+    cameraId: Type.Optional(Type.String()),
+    groupId: Type.Optional(Type.String()),
     purpose: Type.Unsafe<Purpose>(Purpose),
     note: Type.Optional(Type.String({ maxLength: 400 })),
     incidentId: Type.Optional(Type.String()),
@@ -75,6 +80,27 @@ export const GrantState = Type.Union([
 ])
 export type GrantState = Static<typeof GrantState>
 
+/** What a grant is for; the name is what the reader may know of it. */
+export const GrantTarget = Type.Object({
+  kind: Type.Union([Type.Literal('camera'), Type.Literal('group')]),
+  id: Type.String(),
+  name: Type.String(),
+})
+export type GrantTarget = Static<typeof GrantTarget>
+
+/** A camera under a grant. */
+export const GrantCamera = Type.Object({
+  cameraId: Type.String(),
+  name: Type.String(),
+  /**
+   * `/media/live/{grantId}.flv?camera={cameraId}`, or `/media/history/…` for history, where `&at=` and `&speed=` may be
+   * added; HTTP-FLV, played with the session cookie only. Present while the grant opens this camera: it is active, and
+   * nothing stands against this one of its group.
+   */
+  playPath: Type.Optional(Type.String()),
+})
+export type GrantCamera = Static<typeof GrantCamera>
+
 /**
  * GET /api/grants : the caller's own, and those that the caller may approve. DELETE /api/grants/:grantId revokes.
  * POST /api/grants/:grantId/approval {approve: boolean}.
@@ -83,25 +109,69 @@ export const Grant = Type.Object({
   grantId: Type.String(),
   userId: Type.String(),
   userName: Type.String(),
-  cameraId: Type.String(),
-  cameraName: Type.String(),
-  purpose: Type.Unsafe<Purpose>(Purpose),
+  target: GrantTarget,
+  /** The target's cameras as they are now: one, or those of the group. */
+  cameras: Type.Array(GrantCamera),
+  /** `emergency`: given by a plan that was activated. */
+  purpose: Type.Union([Type.Unsafe<Purpose>(Purpose), Type.Literal('emergency')]),
   note: Type.String(),
   incidentId: Type.Optional(Type.String()),
+  plan: Type.Optional(
+    Type.Object({
+      planId: Type.String(),
+      activationId: Type.String(),
+      name: Type.String(),
+      isDrill: Type.Boolean(),
+    }),
+  ),
+  /** Of a group: what was asked for, the strictest of its cameras together. */
+  policy: Type.Optional(CameraPolicy),
   state: GrantState,
   beginAtMs: EpochMs,
   endAtMs: EpochMs,
   /** What it is for, if not live video: what was recorded in this span. */
   history: Type.Optional(HistorySpan),
   approverName: Type.Optional(Type.String()),
-  /**
-   * `/media/live/{grantId}.flv?camera={cameraId}`, or `/media/history/…` for history, where `&at=` and `&speed=` may be
-   * added; HTTP-FLV, played with the session cookie only. Present while active.
-   */
-  playPath: Type.Optional(Type.String()),
 })
 export type Grant = Static<typeof Grant>
 export const GrantList = Type.Object({ items: Type.Array(Grant) })
 export type GrantList = Static<typeof GrantList>
 export const Approval = Type.Object({ approve: Type.Boolean() }, { additionalProperties: false })
 export type Approval = Static<typeof Approval>
+
+/** GET /api/camera-groups : those inside the caller's scope. */
+export const CameraGroup = Type.Object({
+  groupId: Type.String(),
+  name: Type.String(),
+  region: RegionCode,
+  cameras: Type.Array(
+    Type.Object({
+      cameraId: Type.String(),
+      name: Type.String(),
+      /** `undefined` for a camera that no edge has any more or that lies outside the group's region: it is not opened. */
+      sensitivity: Type.Optional(Type.Unsafe<Sensitivity>(Sensitivity)),
+    }),
+  ),
+  /** What the group asks for: the strictest of its cameras together. */
+  policy: CameraPolicy,
+})
+export type CameraGroup = Static<typeof CameraGroup>
+export const CameraGroupList = Type.Object({ items: Type.Array(CameraGroup) })
+export type CameraGroupList = Static<typeof CameraGroupList>
+
+const GroupName = Type.String({ minLength: 1, maxLength: 80, pattern: '\\S' })
+const GroupCameras = Type.Array(DeviceId, { maxItems: 200, uniqueItems: true })
+
+/** POST /api/camera-groups ; every camera has to lie in the region. */
+export const NewCameraGroup = Type.Object(
+  { name: GroupName, region: RegionCode, cameraIds: GroupCameras },
+  { additionalProperties: false },
+)
+export type NewCameraGroup = Static<typeof NewCameraGroup>
+
+/** PUT /api/camera-groups/:groupId ; a camera that is left out is cut for whoever watches it under the group. */
+export const CameraGroupChange = Type.Object(
+  { name: GroupName, cameraIds: GroupCameras },
+  { additionalProperties: false },
+)
+export type CameraGroupChange = Static<typeof CameraGroupChange>

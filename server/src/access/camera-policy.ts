@@ -30,6 +30,16 @@ export function toPolicy(row: Omit<GrantPolicyTable, 'sensitivity'>): CameraPoli
   }
 }
 
+/** What `policyIn` reads out of a join. */
+export const POLICY_COLUMNS = [
+  'max_minutes',
+  'max_history_minutes',
+  'needs_note',
+  'needs_incident',
+  'needs_second_person',
+  'outside',
+] as const satisfies readonly (keyof GrantPolicyTable)[]
+
 /** Of a camera, wherever it is, with what it asks for. No scope check: the decision makes it. */
 export async function cameraWithPolicy(db: DbOrTransaction, cameraId: string) {
   const row = await db
@@ -37,21 +47,14 @@ export async function cameraWithPolicy(db: DbOrTransaction, cameraId: string) {
     .leftJoin('grant_policy', (join) =>
       join.on((eb) => eb('grant_policy.sensitivity', '=', policyKey(eb.ref('device.sensitivity')))),
     )
-    .select(['device.device_id', 'device.region', 'device.sensitivity', 'device.name'])
-    .select([
-      'max_minutes',
-      'max_history_minutes',
-      'needs_note',
-      'needs_incident',
-      'needs_second_person',
-      'outside',
-    ])
+    .select(['device.device_id', 'device.edge_id', 'device.region', 'device.sensitivity', 'device.name'])
+    .select(POLICY_COLUMNS)
     .where('device.device_id', '=', cameraId)
     .where('device.kind', '=', 'camera')
     .executeTakeFirst()
   if (!row) return undefined
-  const { device_id: deviceId, region, sensitivity, name } = row
-  return { deviceId, region, name, sensitivity, policy: policyIn(row) }
+  const { edge_id: edgeId, region, sensitivity, name } = row
+  return { cameraId, edgeId, region, name, sensitivity, policy: policyIn(row) }
 }
 
 type Joined = { [column in keyof Omit<GrantPolicyTable, 'sensitivity'>]: GrantPolicyTable[column] | null }

@@ -9,6 +9,7 @@ import * as lists from './004-lists.ts'
 import * as access from './005-access.ts'
 import * as grantPolicy from './006-grant-policy.ts'
 import * as history from './007-history.ts'
+import * as groupsPlans from './008-groups-plans.ts'
 
 /** In order; names are for ever. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -19,6 +20,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '005-access': access,
   '006-grant-policy': grantPolicy,
   '007-history': history,
+  '008-groups-plans': groupsPlans,
 }
 
 /** Of this version, in order. */

@@ -195,7 +195,9 @@ export interface DispatchStepTable {
 export interface GrantTable {
   grant_id: Fixed<string>
   user_id: string
-  camera_id: string
+  target_kind: Fixed<'camera' | 'group'>
+  target_id: Fixed<string>
+  /** Where the target was when it was asked for. */
   region: string
   purpose: string
   note: string
@@ -211,6 +213,10 @@ export interface GrantTable {
   /** The span of recorded history that it is for, wall clock; both `null`: it is for live video. */
   history_from_ms: ColumnType<number | null, number | null | undefined, never>
   history_to_ms: ColumnType<number | null, number | null | undefined, never>
+  /** Of a group, as JSON: the cameras that were asked for, and that a second person agreed to. */
+  asked_cameras: ColumnType<Json | null, Json | null | undefined, never>
+  /** Of the plan that gave it; `null` for a grant that somebody asked for. */
+  activation_id: ColumnType<string | null, string | null | undefined, never>
 }
 
 /** What a sensitivity asks for, see access/camera-policy.ts. */
@@ -224,6 +230,55 @@ export interface GrantPolicyTable {
   needs_second_person: number
   /** no, id, name: what somebody outside whose scope the camera lies may learn of it. */
   outside: string
+}
+
+export interface CameraGroupTable {
+  group_id: Fixed<string>
+  name: string
+  region: Fixed<string>
+}
+
+export interface CameraGroupMemberTable {
+  group_id: string
+  camera_id: string
+}
+
+export interface PlanTable {
+  plan_id: Fixed<string>
+  name: string
+  region: Fixed<string>
+  /** Who wrote it as it stands. */
+  written_by: string
+  written_at_ms: number
+  /** The second person who agreed to it as it stands. */
+  approved_by: string | null
+  approved_at_ms: number | null
+  /** The cameras of its groups that they agreed to, as JSON. */
+  approved_cameras: Json | null
+}
+
+export interface PlanGroupTable {
+  plan_id: string
+  group_id: string
+}
+
+/** Who is in a plan's command: a user, everybody of a role, everybody of a team. */
+export interface PlanCommandTable {
+  plan_id: string
+  kind: 'user' | 'role' | 'team'
+  subject_id: string
+}
+
+export interface PlanActivationTable {
+  activation_id: Fixed<string>
+  plan_id: Fixed<string>
+  is_drill: Flag
+  reason: string
+  begun_by: Fixed<string>
+  begin_at_ms: number
+  end_at_ms: number
+  /** `null` while it is active. */
+  ended_at_ms: number | null
 }
 
 export interface ViewingTable {
@@ -323,6 +378,12 @@ export interface Tables extends AccessTables {
   dispatch_step: DispatchStepTable
   viewing_grant: GrantTable
   grant_policy: GrantPolicyTable
+  camera_group: CameraGroupTable
+  camera_group_member: CameraGroupMemberTable
+  plan: PlanTable
+  plan_group: PlanGroupTable
+  plan_command: PlanCommandTable
+  plan_activation: PlanActivationTable
   viewing: ViewingTable
   export: ExportTable
   audit: AuditTable

@@ -37,6 +37,11 @@ function playRoute(gate: Gate, { isSameOrigin }: GateRoutesDeps): FastifyPluginA
             'Live video as HTTP-FLV or WS-FLV, under an active grant of the caller; lasts until the grant ends',
           tags: ['streams'],
           params: Type.Object({ grantId: Uuid }),
+          querystring: Type.Object({
+            camera: Type.Optional(
+              Type.String({ maxLength: 64, description: 'which camera, for a grant for a group' }),
+            ),
+          }),
         },
       },
       async (request, reply) => {
@@ -52,7 +57,8 @@ function playRoute(gate: Gate, { isSameOrigin }: GateRoutesDeps): FastifyPluginA
         // It may have left while its session was read: nothing tells of that any more.
         if (reply.raw.destroyed || request.raw.socket.destroyed) left.abort()
         const sink = upgrade ? new WsPlayerSink(reply, upgrade) : new HttpPlayerSink(reply)
-        await gate.watch(request.principal, request.params.grantId, { sink, left: left.signal })
+        const wanted = { grantId: request.params.grantId, cameraId: request.query.camera }
+        await gate.watch(request.principal, wanted, { sink, left: left.signal })
         // A player that left before its first picture: there is nobody to answer.
         if (!reply.sent) reply.hijack()
         return reply

@@ -12,7 +12,7 @@ import type { EdgeIdentity } from '../access/access.ts'
 import type { Principal } from '../access/principal.ts'
 import { HubError, type HubErrorCode } from '../errors.ts'
 import { CameraStream, type StreamPlayer } from './camera-stream.ts'
-import { endOf, stateAt } from './grant-policy.ts'
+import { endOf, openCameras, stateAt } from './grant-policy.ts'
 import type { Grants } from './grants.ts'
 import type { StreamLimits } from './limits.ts'
 import type { MediaServer } from './media-server.ts'
@@ -32,6 +32,7 @@ const ANSWERS: Readonly<Record<WhyClosed, [HubErrorCode, string]>> = {
   'player left': ['HUB_STREAM_NONE', 'the player left'],
   'grant expired': ['HUB_GRANT_ENDED', 'the grant has expired'],
   'grant revoked': ['HUB_GRANT_ENDED', 'the grant was revoked'],
+  'camera closed': ['HUB_GRANT_ENDED', 'the grant does not open this camera any more'],
   'session ended': ['HUB_NOT_SIGNED_IN', 'the session has ended'],
   'too slow': ['HUB_STREAM_NONE', 'the player did not keep up'],
   'no stream': ['HUB_STREAM_NONE', 'no picture came from the edge in time'],
@@ -78,7 +79,9 @@ export class Gate {
     this.#deps = deps
     this.#log = deps.log.child({ component: 'gate' })
     this.#now = deps.now ?? Date.now
-    deps.grants.onEnded((grantId, why) => this.#cutWhere((viewing) => viewing.grantId === grantId, why))
+    deps.grants.onCut(({ grantId, keeps, why }) =>
+      this.#cutWhere((viewing) => viewing.grantId === grantId && !isKept(viewing, keeps), why),
+    )
   }
 
   stats(): Figures {
@@ -95,16 +98,17 @@ export class Gate {
   }
 
   /**
-   * Lets a player through. Resolves when the first picture has been written, or when the player has left; `left`
-   * aborts when its connection is gone. Throws HUB_NOT_FOUND for a grant that is not the caller's, HUB_GRANT_PENDING,
-   * HUB_GRANT_ENDED, HUB_GRANT_KIND, HUB_NOT_SIGNED_IN, HUB_STREAM_FULL, HUB_STREAM_NONE.
+   * Lets a player through. `cameraId` may be left out where the grant is for one camera. Resolves when the first picture
+   * has been written, or when the player has left; `left` aborts when its connection is gone. Throws HUB_NOT_FOUND for a
+   * grant that is not the caller's and a camera that it does not open, HUB_GRANT_PENDING, HUB_GRANT_ENDED,
+   * HUB_GRANT_KIND, HUB_NOT_SIGNED_IN, HUB_STREAM_FULL, HUB_STREAM_NONE.
    */
   async watch(
     viewer: Principal,
-    grantId: string,
+    wanted: { grantId: string; cameraId: string | undefined },
     way: { sink: PlayerSink; left: AbortSignal },
   ): Promise<void> {
-    const viewing = this.#register(viewer, grantId, way.sink)
+    const viewing = this.#register(viewer, wanted, way.sink)
     const leave = () => this.#close(viewing, 'player left')
     if (way.left.aborted) leave()
     way.left.addEventListener('abort', leave, { once: true })
@@ -152,6 +156,8 @@ export class Gate {
       if (!stream.look(nowMs)) this.#streams.delete(cameraId)
     }
     await this.#lookAtSessions()
+    // A camera may have gone from its group, or moved, or become stricter than the grant is.
+    await this.#deps.grants.check([...new Set([...this.#viewings].map(({ grantId }) => grantId))])
     if (nowMs - this.#keptBytesMs < KEEP_BYTES_MS) return
     this.#keptBytesMs = nowMs
     const counts = [...this.#viewings].filter(({ isRecorded }) => isRecorded)
@@ -173,7 +179,11 @@ export class Gate {
     while (this.#closing.size > 0) await Promise.all(this.#closing)
   }
 
-  #register(viewer: Principal, grantId: string, sink: PlayerSink): Viewing {
+  #register(
+    viewer: Principal,
+    { grantId, cameraId = '' }: { grantId: string; cameraId: string | undefined },
+    sink: PlayerSink,
+  ): Viewing {
     const { bounds } = this.#deps
     if (this.#isClosed) throw new HubError('HUB_STREAM_NONE', 'the hub is stopping')
     if (this.#viewings.size >= bounds.maxPlayers) {
@@ -195,7 +205,7 @@ export class Gate {
     const viewing: Viewing = {
       viewingId: randomUUID(),
       grantId,
-      cameraId: '',
+      cameraId,
       viewer,
       openedAtMs: this.#now(),
       isRecorded: false,
@@ -216,7 +226,7 @@ export class Gate {
     ])
     if (!sessions.has(viewer.sessionHash)) throw cutError('session ended')
     // Another's grant is not told from one that does not exist.
-    if (!grant || grant.userId !== viewer.userId || grant.edgeId === null) {
+    if (!grant || grant.userId !== viewer.userId) {
       throw new HubError('HUB_NOT_FOUND', `no grant ${grantId}`)
     }
     const nowMs = this.#now()
@@ -226,7 +236,13 @@ export class Gate {
       throw new HubError('HUB_GRANT_ENDED', `the grant does not hold any more: ${state}`)
     }
     if (grant.history) throw new HubError('HUB_GRANT_KIND', 'the grant is for history, not for live video')
-    viewing.cameraId = grant.cameraId
+    const open = openCameras(grant, nowMs)
+    const isNamed = viewing.cameraId !== '' || grant.target.kind === 'group'
+    const camera = isNamed ? open.find(({ cameraId }) => cameraId === viewing.cameraId) : open[0]
+    if (!camera) {
+      throw new HubError('HUB_NOT_FOUND', `the grant ${grantId} opens no camera ${viewing.cameraId}`)
+    }
+    viewing.cameraId = camera.cameraId
     if (viewing.why) throw cutError(viewing.why)
     await viewings.open(viewing)
     viewing.isRecorded = true
@@ -237,7 +253,7 @@ export class Gate {
     }
     const leftMs = Math.min(Math.max(0, grant.endAtMs - this.#now()), MAX_TIMER_MS)
     viewing.expiry = setTimeout(() => this.#close(viewing, 'grant expired'), leftMs)
-    viewing.stream = this.#streamOf(grant.cameraId, grant.edgeId)
+    viewing.stream = this.#streamOf(camera.cameraId, camera.edgeId)
     viewing.stream.attach(viewing.place)
   }
 
@@ -318,6 +334,11 @@ export class Gate {
       .execute()
     return new Set(rows.map((row) => row.token_hash))
   }
+}
+
+/** One that has not been let in yet and named no camera is for the one camera that the grant is for. */
+function isKept({ cameraId }: Viewing, keeps: ReadonlySet<string>): boolean {
+  return cameraId === '' ? keeps.size > 0 : keeps.has(cameraId)
 }
 
 function cutError(why: WhyClosed): HubError {

@@ -1,13 +1,28 @@
 import { describe, expect, it } from 'vitest'
 import { STRICTEST } from '../access/camera-policy.ts'
 import type { Obligation } from '../access/decide.ts'
+import type { TargetCamera } from './grant-cameras.ts'
 import { endOf, PENDING_MS, problemsOfSpan, problemsUnder, type Standing, stateAt } from './grant-policy.ts'
 
 const PUBLIC = { sensitivity: 'public', policy: { ...STRICTEST, needsNote: false, needsSecondPerson: false } }
 const RESTRICTED = { sensitivity: 'restricted', policy: STRICTEST }
+const camera = (cameraId: string, region: string, values: typeof PUBLIC = PUBLIC): TargetCamera => ({
+  cameraId,
+  name: cameraId,
+  edgeId: 'e1',
+  region,
+  ...values,
+})
+/** For one camera, where it is now. */
+const at = (region: string, values: typeof PUBLIC = PUBLIC): Pick<Standing, 'target' | 'cameras'> => ({
+  target: { kind: 'camera', region },
+  cameras: [camera('cam', region, values)],
+})
 const standing: Standing = {
   state: 'active',
   createdAtMs: 1000,
+  beginAtMs: 1000,
+  note: '',
   endAtMs: 61_000,
   approverId: null,
   user: {
@@ -19,9 +34,12 @@ const standing: Standing = {
     isDisabled: false,
     isSignedIn: true,
   },
-  camera: { region: '410502003', ...PUBLIC },
+  ...at('410502003'),
+  askedCameras: new Set(),
   askedFrom: null,
+  history: undefined,
   incidentState: null,
+  activation: null,
 }
 const user = (values: Partial<Standing['user']>): Standing => ({
   ...standing,
@@ -33,7 +51,7 @@ const outside = (values: Partial<Standing['user']>, may: 'no' | 'id' = 'id'): St
   ...user({ scope: '410502', ...values }),
   approverId: 'u2',
   askedFrom: '410502',
-  camera: { region: '410503', ...PUBLIC, policy: { ...PUBLIC.policy, outside: may } },
+  ...at('410503', { ...PUBLIC, policy: { ...PUBLIC.policy, outside: may } }),
 })
 
 describe('a request', () => {
@@ -86,14 +104,14 @@ describe('an open grant', () => {
       [outside({}, 'no'), 2000, 'scope'],
       [user({ scope: '410503' }), 2000, 'scope'],
       [user({ scope: '4105' }), 2000, undefined],
-      [{ ...standing, camera: undefined }, 2000, 'camera gone'],
-      [{ ...standing, camera: { region: '410503', ...PUBLIC } }, 2000, 'scope'],
-      [{ ...standing, camera: { region: '410502', ...RESTRICTED } }, 2000, 'now restricted'],
-      [{ ...standing, camera: { region: '410502', ...RESTRICTED }, approverId: 'u2' }, 2000, undefined],
+      [{ ...standing, target: { kind: 'camera', region: undefined }, cameras: [] }, 2000, 'camera gone'],
+      [{ ...standing, ...at('410503') }, 2000, 'scope'],
+      [{ ...standing, ...at('410502', RESTRICTED) }, 2000, 'now restricted'],
+      [{ ...standing, ...at('410502', RESTRICTED), approverId: 'u2' }, 2000, undefined],
       [{ ...standing, state: 'pending' }, 70_000, undefined],
       [{ ...standing, state: 'pending' }, 1000 + PENDING_MS, 'unanswered'],
     ]
-    for (const [at, nowMs, why] of cases) expect(endOf(at, nowMs)?.why).toBe(why)
+    for (const [one, nowMs, why] of cases) expect(endOf(one, nowMs)?.why).toBe(why)
   })
 
   it('is shown as expired before that is on the record', () => {

@@ -1,29 +1,25 @@
 /** Grants in the tables, each read together with what decides whether it holds. */
-import type { AllowedHours, Grant, HistorySpan, Purpose } from '@patrolhub/protocol'
+import type { AllowedHours, Grant } from '@patrolhub/protocol'
 import type { Insertable } from 'kysely'
-import { policyIn, policyKey } from '../access/camera-policy.ts'
+import { POLICY_COLUMNS, policyIn, policyKey } from '../access/camera-policy.ts'
 import type { Permission } from '../access/permissions.ts'
 import { inScope, type Scoped } from '../access/scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import type { GrantTable } from '../ports/tables.ts'
-import { type Standing, stateAt } from './grant-policy.ts'
+import { camerasOfGroups, strictestOf, type TargetCamera } from './grant-cameras.ts'
+import { openCameras, type Standing, stateAt } from './grant-policy.ts'
 
 export interface GrantRecord extends Standing {
   grantId: string
   userId: string
   userName: string
-  cameraId: string
-  cameraName: string
-  edgeId: string | null
-  /** Where the camera was when the grant was asked for. */
+  target: Standing['target'] & { id: string; name: string }
+  /** Where the target was when the grant was asked for. */
   region: string
   purpose: string
-  note: string
   incidentId: string | null
-  beginAtMs: number
-  /** The span of recorded history that it is for; `undefined`: it is for live video. */
-  history: HistorySpan | undefined
   approverName: string | null
+  plan: Grant['plan'] | undefined
 }
 
 function select(db: DbOrTransaction, nowMs: number) {
@@ -32,21 +28,24 @@ function select(db: DbOrTransaction, nowMs: number) {
     .innerJoin('user_account', 'user_account.user_id', 'viewing_grant.user_id')
     .leftJoin('user_account as approver', 'approver.user_id', 'viewing_grant.approver_id')
     .leftJoin('device', (join) =>
-      join.onRef('device.device_id', '=', 'viewing_grant.camera_id').on('device.kind', '=', 'camera'),
+      join
+        .onRef('device.device_id', '=', 'viewing_grant.target_id')
+        .on('device.kind', '=', 'camera')
+        .on('viewing_grant.target_kind', '=', 'camera'),
     )
+    .leftJoin('camera_group', (join) =>
+      join
+        .onRef('camera_group.group_id', '=', 'viewing_grant.target_id')
+        .on('viewing_grant.target_kind', '=', 'group'),
+    )
+    .leftJoin('plan_activation', 'plan_activation.activation_id', 'viewing_grant.activation_id')
+    .leftJoin('plan', 'plan.plan_id', 'plan_activation.plan_id')
     .leftJoin('grant_policy', (join) =>
       join.on((eb) => eb('grant_policy.sensitivity', '=', policyKey(eb.ref('device.sensitivity')))),
     )
     .leftJoin('incident', 'incident.incident_id', 'viewing_grant.incident_id')
     .selectAll('viewing_grant')
-    .select([
-      'max_minutes',
-      'max_history_minutes',
-      'needs_note',
-      'needs_incident',
-      'needs_second_person',
-      'outside',
-    ])
+    .select(POLICY_COLUMNS)
     .select([
       'incident.state as incident_state',
       'user_account.display_name as user_name',
@@ -60,6 +59,12 @@ function select(db: DbOrTransaction, nowMs: number) {
       'device.region as camera_region',
       'device.sensitivity',
       'device.edge_id',
+      'camera_group.name as group_name',
+      'camera_group.region as group_region',
+      'plan.plan_id',
+      'plan.name as plan_name',
+      'plan_activation.is_drill',
+      'plan_activation.ended_at_ms as plan_ended_at_ms',
     ])
     .select((eb) =>
       eb
@@ -81,17 +86,40 @@ function select(db: DbOrTransaction, nowMs: number) {
 
 type Row = Awaited<ReturnType<ReturnType<typeof select>['execute']>>[number]
 
-function toRecord(row: Row): GrantRecord {
-  const hasCamera = row.camera_region !== null && row.sensitivity !== null
+/** The rows with their cameras, which those of groups are read for. */
+async function toRecords(db: DbOrTransaction, rows: readonly Row[]): Promise<GrantRecord[]> {
+  const groupIds = rows.filter((row) => row.group_region !== null).map((row) => row.target_id)
+  const members = await camerasOfGroups(db, [...new Set(groupIds)])
+  return rows.map((row) => toRecord(row, members))
+}
+
+function toRecord(row: Row, members: ReadonlyMap<string, readonly TargetCamera[]>): GrantRecord {
+  const isGroup = row.target_kind === 'group'
+  const region = (isGroup ? row.group_region : row.camera_region) ?? undefined
   return {
     grantId: row.grant_id,
     userId: row.user_id,
     userName: row.user_name,
-    cameraId: row.camera_id,
-    cameraName: row.camera_name ?? row.camera_id,
+    target: {
+      kind: row.target_kind,
+      id: row.target_id,
+      name: (isGroup ? row.group_name : row.camera_name) ?? row.target_id,
+      region,
+    },
+    cameras: isGroup ? (members.get(row.target_id) ?? []) : cameraIn(row),
+    askedCameras: new Set(row.asked_cameras === null ? [] : (JSON.parse(row.asked_cameras) as string[])),
     askedFrom: row.asked_from,
     incidentState: row.incident_state,
-    edgeId: row.edge_id,
+    activation: row.activation_id === null ? null : { isOver: row.plan_ended_at_ms !== null },
+    plan:
+      row.activation_id === null || row.plan_id === null
+        ? undefined
+        : {
+            planId: row.plan_id,
+            activationId: row.activation_id,
+            name: row.plan_name!,
+            isDrill: row.is_drill === 1,
+          },
     region: row.region,
     purpose: row.purpose,
     note: row.note,
@@ -113,34 +141,52 @@ function toRecord(row: Row): GrantRecord {
       isDisabled: row.is_disabled === 1,
       isSignedIn: Number(row.sessions) > 0,
     },
-    camera: hasCamera
-      ? { region: row.camera_region!, sensitivity: row.sensitivity!, policy: policyIn(row) }
-      : undefined,
   }
 }
 
+/** The camera of a grant for one, if an edge has it. */
+function cameraIn(row: Row): TargetCamera[] {
+  if (row.camera_region === null) return []
+  const camera = {
+    cameraId: row.target_id,
+    name: row.camera_name!,
+    edgeId: row.edge_id!,
+    region: row.camera_region,
+    sensitivity: row.sensitivity!,
+    policy: policyIn(row),
+  }
+  return [camera]
+}
+
+/** As its user and those who approve see it: of a camera that was asked for from outside no more than its policy says. */
 export function viewOf(record: GrantRecord, nowMs: number): Grant {
-  const state = stateAt(record, nowMs)
+  const { grantId, target } = record
+  const showsNames = record.askedFrom === null || record.cameras[0]?.policy.outside === 'name'
   const kind = record.history === undefined ? 'live' : 'history'
-  const showsName = record.askedFrom === null || record.camera?.policy.outside === 'name'
+  const open = new Set(openCameras(record, nowMs).map(({ cameraId }) => cameraId))
   return {
-    grantId: record.grantId,
+    grantId,
     userId: record.userId,
     userName: record.userName,
-    cameraId: record.cameraId,
-    cameraName: showsName ? record.cameraName : record.cameraId,
-    purpose: record.purpose as Purpose,
+    target: { kind: target.kind, id: target.id, name: showsNames ? target.name : target.id },
+    cameras: record.cameras.map(({ cameraId, name }) => ({
+      cameraId,
+      name: showsNames ? name : cameraId,
+      // The camera for the gate, and for a proxy before several hubs: who watches it and its publisher have to meet.
+      ...(open.has(cameraId)
+        ? { playPath: `/media/${kind}/${grantId}.flv?camera=${encodeURIComponent(cameraId)}` }
+        : {}),
+    })),
+    purpose: record.purpose as Grant['purpose'],
     note: record.note,
     ...(record.incidentId === null ? {} : { incidentId: record.incidentId }),
-    state,
+    ...(record.plan ? { plan: record.plan } : {}),
+    ...(target.kind === 'group' ? { policy: strictestOf(record.cameras) } : {}),
+    state: stateAt(record, nowMs),
     beginAtMs: record.beginAtMs,
     endAtMs: record.endAtMs,
     ...(record.history === undefined ? {} : { history: record.history }),
     ...(record.approverName === null ? {} : { approverName: record.approverName }),
-    // The camera for a proxy before several hubs: who watches it and its publisher have to meet at the same hub.
-    ...(state === 'active'
-      ? { playPath: `/media/${kind}/${record.grantId}.flv?camera=${encodeURIComponent(record.cameraId)}` }
-      : {}),
   }
 }
 
@@ -149,14 +195,35 @@ export async function findGrant(
   grantId: string,
   nowMs: number,
 ): Promise<GrantRecord | undefined> {
-  const row = await select(db, nowMs).where('viewing_grant.grant_id', '=', grantId).executeTakeFirst()
-  return row && toRecord(row)
+  return (await findGrants(db, [grantId], nowMs))[0]
+}
+
+/** In no order; those that there are. */
+export async function findGrants(
+  db: DbOrTransaction,
+  grantIds: readonly string[],
+  nowMs: number,
+): Promise<GrantRecord[]> {
+  if (grantIds.length === 0) return []
+  return toRecords(db, await select(db, nowMs).where('viewing_grant.grant_id', 'in', grantIds).execute())
+}
+
+/** Ids of the open ones for a group. */
+export async function openGrantIdsForGroup(db: DbOrTransaction, groupId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('viewing_grant')
+    .select('grant_id')
+    .where('target_kind', '=', 'group')
+    .where('target_id', '=', groupId)
+    .where('state', 'in', ['pending', 'active'])
+    .execute()
+  return rows.map((row) => row.grant_id)
 }
 
 /** Pending and active ones, of everybody. */
 export async function openGrants(db: DbOrTransaction, nowMs: number): Promise<GrantRecord[]> {
   const rows = await select(db, nowMs).where('viewing_grant.state', 'in', ['pending', 'active']).execute()
-  return rows.map(toRecord)
+  return toRecords(db, rows)
 }
 
 /** Pending and active ones that were given for one of these incidents. */
@@ -169,7 +236,7 @@ export async function openGrantsFor(
     .where('viewing_grant.incident_id', 'in', incidentIds)
     .where('viewing_grant.state', 'in', ['pending', 'active'])
     .execute()
-  return rows.map(toRecord)
+  return toRecords(db, rows)
 }
 
 export async function grantsOf(
@@ -183,7 +250,7 @@ export async function grantsOf(
     .orderBy('viewing_grant.created_at_ms', 'desc')
     .limit(limit)
     .execute()
-  return rows.map(toRecord)
+  return toRecords(db, rows)
 }
 
 /** Others' grants for cameras inside the scope that ended after `sinceMs` or are open. */
@@ -200,7 +267,7 @@ export async function grantsInScope(
     .orderBy('viewing_grant.created_at_ms', 'desc')
     .limit(limit)
     .execute()
-  return rows.map(toRecord)
+  return toRecords(db, rows)
 }
 
 export async function countOpenGrants(db: DbOrTransaction, userId: string): Promise<number> {

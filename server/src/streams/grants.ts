@@ -1,26 +1,28 @@
 /**
  * Grants: asking, approving, revoking, and the watch that ends them. Every change is on the record in the transaction
- * that makes it. Whoever lets bytes through listens to `onEnded`, which is called as soon as the end is committed.
+ * that makes it. Whoever lets bytes through listens to `onCut`, which is called as soon as the end is committed.
  */
 import { randomUUID } from 'node:crypto'
 import type { Grant, NewGrant } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import { cameraWithPolicy } from '../access/camera-policy.ts'
 import { decide, may, whyNot } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
 import { mayReach } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
+import { findTarget, strictestOf } from './grant-cameras.ts'
 import {
   endOf,
   type GrantEnd,
   isIncidentOver,
   MAX_OPEN_GRANTS,
+  openCameras,
   problemsOfSpan,
   problemsUnder,
+  stateAt,
 } from './grant-policy.ts'
 import * as store from './grant-store.ts'
-import type { StreamsDeps } from './streams.ts'
+import type { StreamsDeps, WhyClosed } from './streams.ts'
 
 const MINUTE_MS = 60_000
 const LIST_LIMIT = 100
@@ -28,13 +30,21 @@ const OTHERS_LIMIT = 200
 /** Others' grants stay on the list of who may approve for this long after their end. */
 const OTHERS_SINCE_MS = 24 * 60 * MINUTE_MS
 
-export type GrantEndListener = (grantId: string, why: 'grant expired' | 'grant revoked') => void
+/** What a grant does not open any more; it still opens `keeps`, the ids of cameras. */
+export interface GrantCut {
+  grantId: string
+  keeps: ReadonlySet<string>
+  why: Extract<WhyClosed, 'grant expired' | 'grant revoked' | 'camera closed'>
+}
+export type GrantCutListener = (cut: GrantCut) => void
+
+const NOTHING: ReadonlySet<string> = new Set()
 
 export class Grants {
   readonly #deps: Pick<StreamsDeps, 'relational' | 'audit' | 'changes'>
   readonly #log: Logger
   readonly #now: () => number
-  readonly #listeners = new Set<GrantEndListener>()
+  readonly #listeners = new Set<GrantCutListener>()
 
   constructor(deps: StreamsDeps) {
     this.#deps = deps
@@ -42,38 +52,54 @@ export class Grants {
     this.#now = deps.now ?? Date.now
   }
 
-  onEnded(listener: GrantEndListener): void {
+  /** Called as soon as it is known that a grant has ended, or opens less than it did. */
+  onCut(listener: GrantCutListener): void {
     this.#listeners.add(listener)
   }
 
-  /** Throws HUB_NOT_FOUND for an incident outside the scope and for a camera that may not be asked for, HUB_GRANT_POLICY, HUB_TOO_MANY_REQUESTS. */
+  /**
+   * Throws HUB_NOT_FOUND for an incident or a group outside the scope and for a camera that may not be asked for,
+   * HUB_GRANT_POLICY, HUB_TOO_MANY_REQUESTS.
+   */
   async request(actor: Principal, wish: NewGrant): Promise<Grant> {
     const { relational, audit } = this.#deps
     const grantId = randomUUID()
     await relational.write.transaction().execute(async (trx) => {
       const nowMs = this.#now()
-      const camera = await cameraWithPolicy(trx, wish.cameraId)
-      const gone = () => new HubError('HUB_NOT_FOUND', `no camera ${wish.cameraId}`)
-      if (!camera) throw gone()
-      const { deviceId, region, sensitivity, policy } = camera
-      const decision = decide(actor, 'grant.request', { region, camera }, { atMs: nowMs })
+      const { target, gone } = await soughtTarget(trx, wish)
+      if (!target || (target.kind === 'group' && !mayReach(actor, target.region))) throw gone
+      const { id, region, cameras } = target
+      // A group is what its cameras are, one by one.
+      const decisions = cameras.map((camera) =>
+        decide(actor, 'grant.request', { region: camera.region, camera }, { atMs: nowMs }),
+      )
+      const checks = decisions.flatMap((decision) => decision.checks)
       // Whoever may not ask for it is not told that it exists.
-      if (decision.checks.some(({ rule, ok }) => rule === 'scope' && !ok)) throw gone()
-      if (decision.effect === 'deny') throw new HubError('HUB_FORBIDDEN', whyNot(decision))
+      if (checks.some(({ rule, ok }) => rule === 'scope' && !ok)) throw gone
+      const denied = decisions.find(({ effect }) => effect === 'deny')
+      if (denied) throw new HubError('HUB_FORBIDDEN', whyNot(denied))
       const isInside = mayReach(actor, region)
-      const problems = problemsUnder(decision.obligations, wish)
+      const obligations = decisions.flatMap((decision) => decision.obligations)
+      const policy = strictestOf(cameras)
+      const problems = problemsUnder(obligations, wish)
       const { incidentId, history } = wish
-      if (history) problems.push(...problemsOfSpan(history, policy, nowMs))
+      if (cameras.length === 0) problems.push(`/groupId: the group ${target.name} has no camera`)
+      else if (history) problems.push(...problemsOfSpan(history, policy, nowMs))
       if (incidentId !== undefined) {
         const state = await store.incidentStateInScope(trx, actor, incidentId)
         if (state === undefined) throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
         if (isIncidentOver(state)) problems.push(`/incidentId: the incident is ${state}`)
       }
+      const sensitivity = [...new Set(cameras.map((camera) => camera.sensitivity))].join(', ')
       if (problems.length > 0) {
-        const which = isInside ? `${sensitivity} cameras` : `the camera ${deviceId}`
+        const which = !isInside
+          ? `the camera ${id}`
+          : target.kind === 'camera'
+            ? `${sensitivity} cameras`
+            : `the group ${target.name}, the strictest of its cameras (${sensitivity}) together,`
         throw new HubError('HUB_GRANT_POLICY', `the policy for ${which} asks for more`, { details: problems })
       }
-      const needsSecond = decision.obligations.includes('second-person')
+      const needsSecond = obligations.includes('second-person')
       if ((await store.countOpenGrants(trx, actor.userId)) >= MAX_OPEN_GRANTS) {
         throw new HubError('HUB_TOO_MANY_REQUESTS', `you have ${MAX_OPEN_GRANTS} open grants: end some first`)
       }
@@ -82,7 +108,10 @@ export class Grants {
       await store.insertGrant(trx, {
         grant_id: grantId,
         user_id: actor.userId,
-        camera_id: deviceId,
+        target_kind: target.kind,
+        target_id: id,
+        asked_cameras:
+          target.kind === 'group' ? JSON.stringify(cameras.map(({ cameraId }) => cameraId)) : null,
         region,
         purpose: wish.purpose,
         note,
@@ -100,7 +129,7 @@ export class Grants {
       await audit.append(trx, {
         actor,
         action: needsSecond ? 'grant.requested' : 'grant.given',
-        subject: `camera:${deviceId}`,
+        subject: `${target.kind}:${id}`,
         detail: {
           grantId,
           purpose: wish.purpose,
@@ -109,11 +138,14 @@ export class Grants {
           minutes,
           history,
           sensitivity,
+          ...(target.kind === 'group' ? { cameras: cameras.map(({ cameraId }) => cameraId) } : {}),
           ...(needsSecond
             ? {
-                because: decision.checks
-                  .filter(({ needs }) => needs.includes('second-person'))
-                  .map(({ says }) => says),
+                because: [
+                  ...new Set(
+                    checks.filter(({ needs }) => needs.includes('second-person')).map(({ says }) => says),
+                  ),
+                ],
               }
             : {}),
         },
@@ -163,7 +195,7 @@ export class Grants {
       if (grant?.userId === actor.userId) {
         throw new HubError('HUB_FORBIDDEN', 'nobody approves their own request')
       }
-      if (!grant || !may(actor, 'grant.approve', { region: grant.camera?.region ?? grant.region })) {
+      if (!grant || !may(actor, 'grant.approve', { region: grant.target.region ?? grant.region })) {
         throw new HubError('HUB_NOT_FOUND', `no grant ${grantId}`)
       }
       const nowMs = this.#now()
@@ -184,7 +216,7 @@ export class Grants {
       await audit.append(trx, {
         actor,
         action: approve ? 'grant.approved' : 'grant.refused',
-        subject: `camera:${grant.cameraId}`,
+        subject: `${grant.target.kind}:${grant.target.id}`,
         detail: { grantId, of: grant.userId, minutes: lengthMs / MINUTE_MS, history: grant.history },
       })
     })
@@ -248,35 +280,47 @@ export class Grants {
     await this.#deps.audit.append(trx, {
       actor: 'actor' in end ? end.actor : undefined,
       action: end.state === 'expired' ? 'grant.expired' : 'grant.revoked',
-      subject: `camera:${grant.cameraId}`,
+      subject: `${grant.target.kind}:${grant.target.id}`,
       detail: { grantId: grant.grantId, of: grant.userId, why: end.why },
     })
     return true
   }
 
-  #tellEnded(grantId: string, why: 'grant expired' | 'grant revoked'): void {
-    for (const listener of this.#listeners) listener(grantId, why)
+  #tellEnded(grantId: string, why: GrantCut['why']): void {
+    this.#tell({ grantId, why, keeps: NOTHING })
   }
 
-  /** What another hub has done to these grants: those that are over are cut here too. */
-  async changed(grantIds: Iterable<string>): Promise<void> {
+  #tell(cut: GrantCut): void {
+    for (const listener of this.#listeners) listener(cut)
+  }
+
+  /**
+   * These grants have changed, here or at another hub, or somebody watches under them: what they do not open any more
+   * is cut here.
+   */
+  async check(grantIds: readonly string[]): Promise<void> {
+    const nowMs = this.#now()
+    const grants = await store.findGrants(this.#deps.relational.read, grantIds, nowMs)
+    const known = new Map(grants.map((grant) => [grant.grantId, grant]))
     for (const grantId of grantIds) {
-      const grant = await this.find(grantId)
-      if (!grant || grant.state === 'revoked') this.#tellEnded(grantId, 'grant revoked')
-      else if (grant.state === 'expired') this.#tellEnded(grantId, 'grant expired')
+      const grant = known.get(grantId)
+      const keeps = new Set((grant ? openCameras(grant, nowMs) : []).map(({ cameraId }) => cameraId))
+      const state = grant && stateAt(grant, nowMs)
+      const isClosed = state === 'active' && !endOf(grant!, nowMs)
+      const why = isClosed ? 'camera closed' : state === 'expired' ? 'grant expired' : 'grant revoked'
+      this.#tell({ grantId, keeps, why })
     }
   }
 
   /** Grants as screens show them, each with its user's id and its region. No scope check: the caller has one. */
   async views(grantIds: readonly string[]): Promise<{ region: string; userId: string; grant: Grant }[]> {
-    const records = await Promise.all(grantIds.map((grantId) => this.find(grantId)))
-    return records
-      .filter((record) => record !== undefined)
-      .map((record) => ({
-        region: record.region,
-        userId: record.userId,
-        grant: store.viewOf(record, this.#now()),
-      }))
+    const nowMs = this.#now()
+    const records = await store.findGrants(this.#deps.relational.read, grantIds, nowMs)
+    return records.map((record) => ({
+      region: record.region,
+      userId: record.userId,
+      grant: store.viewOf(record, nowMs),
+    }))
   }
 
   async #view(grantId: string): Promise<Grant> {
@@ -284,4 +328,20 @@ export class Grants {
     if (!record) throw new HubError('HUB_NOT_FOUND', `no grant ${grantId}`)
     return store.viewOf(record, this.#now())
   }
+}
+
+/** What is asked for, if there is it, and what to answer if there is not. */
+async function soughtTarget(trx: DbOrTransaction, { cameraId, groupId }: NewGrant) {
+  if (cameraId !== undefined && groupId === undefined) {
+    const gone = new HubError('HUB_NOT_FOUND', `no camera ${cameraId}`)
+    return { target: await findTarget(trx, { cameraId }), gone }
+  }
+  if (groupId !== undefined && cameraId === undefined) {
+    const gone = new HubError('HUB_NOT_FOUND', `no group ${groupId}`)
+    return { target: await findTarget(trx, { groupId }), gone }
+  }
+  throw new HubError(
+    'HUB_BAD_REQUEST',
+    'a grant is for a camera or for a group: give `cameraId` or `groupId`',
+  )
 }

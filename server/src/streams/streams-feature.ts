@@ -4,6 +4,8 @@ import { Gate } from './gate.ts'
 import { gateRoutes } from './gate-routes.ts'
 import { grantRoutes } from './grant-routes.ts'
 import { Grants } from './grants.ts'
+import { groupRoutes } from './group-routes.ts'
+import { Groups } from './groups.ts'
 import { STREAM_LIMITS } from './limits.ts'
 import { MediaServer } from './media-server.ts'
 import { Policies } from './policies.ts'
@@ -70,6 +72,7 @@ export function streamsFeature(deps: StreamsDeps): Streams {
     },
     routes: async (app) => {
       await app.register(grantRoutes(grants, policies))
+      await app.register(groupRoutes(new Groups(deps)))
       await app.register(
         gateRoutes(gate, { isSameOrigin: (headers) => isSameOrigin(headers, config.trustProxy) }),
       )
@@ -78,7 +81,7 @@ export function streamsFeature(deps: StreamsDeps): Streams {
       const swept = await viewings.sweep(livingHubs)
       if (swept > 0) log.warn({ viewings: swept }, 'viewings of a hub that is gone were closed')
     },
-    grantsChanged: (grantIds) => grants.changed(grantIds),
+    grantsChanged: (grantIds) => grants.check([...grantIds]),
     incidentsChanged: (incidentIds) => grants.incidentsChanged(incidentIds),
     cutSessions(sessionHashes) {
       gate.cutSessions(sessionHashes)

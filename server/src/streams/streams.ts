@@ -70,6 +70,8 @@ export type WhyClosed =
   | 'player left'
   | 'grant expired'
   | 'grant revoked'
+  /** The grant goes on, but does not open this camera any more. */
+  | 'camera closed'
   | 'session ended'
   | 'too slow'
   | 'no stream'

@@ -423,6 +423,7 @@ export const en = {
     no: 'No',
   },
   purpose: {
+    emergency: 'Emergency plan',
     alert_check: 'Check an alert',
     incident_handling: 'Handle an incident',
     patrol_support: 'Support a patrol',

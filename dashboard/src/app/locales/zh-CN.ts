@@ -417,6 +417,7 @@ export const zhCN: typeof en = {
     no: '否',
   },
   purpose: {
+    emergency: '应急预案',
     alert_check: '核实告警',
     incident_handling: '处置事件',
     patrol_support: '支援巡防',

@@ -43,10 +43,10 @@ function Waiting({ grant }: { grant: Grant }) {
   })
   const isOwn = grant.userId === userId
   return (
-    <li className={styles.card} aria-label={`${grant.userName}, ${grant.cameraName}`}>
+    <li className={styles.card} aria-label={`${grant.userName}, ${grant.target.name}`}>
       <div>
         <strong>
-          {grant.userName} → {grant.cameraName}
+          {grant.userName} → {grant.target.name}
         </strong>
         <p>
           {t(`purpose.${grant.purpose}`)}
@@ -123,7 +123,7 @@ export function ApprovalList() {
           rowKey={(grant) => grant.grantId}
           columns={[
             { title: t('approval.who'), cell: (grant) => grant.userName },
-            { title: t('approval.camera'), cell: (grant) => grant.cameraName },
+            { title: t('approval.camera'), cell: (grant) => grant.target.name },
             { title: t('approval.what'), cell: (grant) => <GrantSubject grant={grant} /> },
             {
               title: t('grant.purpose'),

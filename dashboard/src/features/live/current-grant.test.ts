@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest'
 import { currentGrant } from './current-grant.ts'
 
 const grant = (grantId: string, state: Grant['state'], beginAtMs: number, endAtMs: number, userId = 'me') =>
-  ({ grantId, state, beginAtMs, endAtMs, userId, cameraId: 'cam' }) as Grant
+  ({
+    grantId,
+    state,
+    beginAtMs,
+    endAtMs,
+    userId,
+    target: { kind: 'camera', id: 'cam', name: 'cam' },
+    cameras: [{ cameraId: 'cam', name: 'cam', ...(state === 'active' ? { playPath: `/${grantId}` } : {}) }],
+  }) as Grant
 const who = { userId: 'me', cameraId: 'cam', kind: 'live', nowMs: 100 } as const
 
 describe('currentGrant', () => {
@@ -27,6 +35,15 @@ describe('currentGrant', () => {
     const live = grant('live', 'pending', 60, 200)
     expect(currentGrant([history, live], who)).toBe(live)
     expect(currentGrant([history, live], { ...who, kind: 'history' })).toBe(history)
+  })
+
+  it('takes one for a group that opens the camera, and none for a group that does not', () => {
+    const target = { kind: 'group', id: 'g', name: 'g' } as const
+    const group = { ...grant('group', 'active', 20, 200), target }
+    const over = grant('over', 'revoked', 90, 95)
+    expect(currentGrant([over, group], who)).toBe(group)
+    const shut = { ...group, cameras: [{ cameraId: 'cam', name: 'cam' }] }
+    expect(currentGrant([over, shut], who)).toBe(over)
   })
 
   it("never takes somebody else's", () => {

@@ -9,7 +9,7 @@ import { useNowMs } from '../../lib/use-now.ts'
 import { Button } from '../../ui/button.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
-import { currentGrant } from './current-grant.ts'
+import { currentGrant, playPathOf } from './current-grant.ts'
 import { GrantDialog } from './grant-dialog.tsx'
 import styles from './live-panel.module.css'
 import { LivePlayer } from './live-player.tsx'
@@ -46,17 +46,17 @@ export function LivePanel({ camera, incidentId }: LivePanelProps) {
   const { data, error, refetch } = useQuery(grantsQuery)
   const [isAsking, setAsking] = useState(false)
   const grant = currentGrant(data?.items ?? [], { userId, cameraId: camera.cameraId, kind: 'live', nowMs })
-  const isActive = grant?.state === 'active' && grant.endAtMs > nowMs
+  const playPath = grant && grant.endAtMs > nowMs ? playPathOf(grant, camera.cameraId) : undefined
   // An old grant that is over says nothing about now; one of this hour explains why the picture is gone.
-  const wasRecent = grant !== undefined && !isActive && nowMs - grant.endAtMs < 3_600_000
+  const wasRecent = grant !== undefined && playPath === undefined && nowMs - grant.endAtMs < 3_600_000
   return (
     <Panel
       title={t('live.titleOf', { name: camera.name })}
       aside={<span>{t(`sensitivity.${camera.sensitivity}`)}</span>}
     >
       <ErrorNote error={error} onRetry={() => void refetch()} />
-      {isActive && grant.playPath ? (
-        <LivePlayer key={grant.grantId} grant={grant} playPath={grant.playPath} />
+      {grant && playPath !== undefined ? (
+        <LivePlayer key={grant.grantId} grant={grant} name={camera.name} playPath={playPath} />
       ) : grant?.state === 'pending' ? (
         <Pending grant={grant} />
       ) : (

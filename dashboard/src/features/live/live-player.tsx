@@ -34,7 +34,7 @@ function useEndGrant(grantId: string) {
 }
 
 /** The live picture under an active grant, until it ends or is stopped. */
-export function LivePlayer({ grant, playPath }: { grant: Grant; playPath: string }) {
+export function LivePlayer({ grant, name, playPath }: { grant: Grant; name: string; playPath: string }) {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const video = useRef<HTMLVideoElement>(null)
@@ -69,7 +69,7 @@ export function LivePlayer({ grant, playPath }: { grant: Grant; playPath: string
         <video
           ref={video}
           className={styles.video}
-          aria-label={t('live.videoOf', { name: grant.cameraName })}
+          aria-label={t('live.videoOf', { name })}
           muted
           autoPlay
           playsInline
