@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest'
 import { STRICTEST } from '../access/camera-policy.ts'
 import type { Obligation } from '../access/decide.ts'
 import type { TargetCamera } from './grant-cameras.ts'
-import { endOf, PENDING_MS, problemsOfSpan, problemsUnder, type Standing, stateAt } from './grant-policy.ts'
+import {
+  endOf,
+  openCameras,
+  PENDING_MS,
+  problemsOfSpan,
+  problemsUnder,
+  type Standing,
+  stateAt,
+} from './grant-policy.ts'
 
 const PUBLIC = { sensitivity: 'public', policy: { ...STRICTEST, needsNote: false, needsSecondPerson: false } }
 const RESTRICTED = { sensitivity: 'restricted', policy: STRICTEST }
@@ -114,10 +122,71 @@ describe('an open grant', () => {
     for (const [one, nowMs, why] of cases) expect(endOf(one, nowMs)?.why).toBe(why)
   })
 
+  it('given by a plan waits while something stands against it, and ends with the plan', () => {
+    const plan = (values: Partial<Standing['user']>, isOver = false): Standing => ({
+      ...user(values),
+      activation: { isOver },
+    })
+    expect(openCameras(plan({}), 2000)).toHaveLength(1)
+    for (const values of [{ isSignedIn: false }, { isOnDuty: false }, { scope: '410503' }]) {
+      expect(endOf(plan(values), 2000)).toBeUndefined()
+      expect(openCameras(plan(values), 2000)).toEqual([])
+    }
+    expect(endOf(plan({}, true), 2000)?.why).toBe('plan over')
+    expect(endOf(plan({}), 61_000)?.why).toBe('time')
+  })
+
   it('is shown as expired before that is on the record', () => {
     expect(stateAt(standing, 60_999)).toBe('active')
     expect(stateAt(standing, 61_000)).toBe('expired')
     expect(stateAt({ ...standing, state: 'pending' }, 1000 + PENDING_MS)).toBe('expired')
     expect(stateAt({ ...standing, state: 'revoked' }, 99_000)).toBe('revoked')
+  })
+})
+
+describe('a grant for a group', () => {
+  const group = (values: Partial<Standing>): Standing => ({
+    ...standing,
+    target: { kind: 'group', region: '410502' },
+    ...values,
+  })
+  const opened = (values: Partial<Standing>, nowMs = 2000) =>
+    openCameras(group(values), nowMs).map(({ cameraId }) => cameraId)
+  const cameras = [camera('a', '410502003'), camera('b', '410502', RESTRICTED)]
+  const asked = new Set(['a', 'b'])
+
+  it('opens what its user would be granted one by one', () => {
+    expect(opened({ cameras, askedCameras: asked })).toEqual(['a'])
+    expect(opened({ cameras, askedCameras: asked, approverId: 'u2' })).toEqual(['a', 'b'])
+    expect(opened({ cameras, askedCameras: asked, approverId: 'u2', state: 'pending' })).toEqual([])
+    expect(opened({ cameras, askedCameras: asked, approverId: 'u2' }, 61_000)).toEqual([])
+    const moved = user({ scope: '410502004' })
+    expect(opened({ cameras, askedCameras: asked, user: moved.user })).toEqual([])
+    expect(
+      opened({ cameras: [], askedCameras: asked, target: { kind: 'group', region: undefined } }),
+    ).toEqual([])
+  })
+
+  it('opens a camera that came later only if it asks for nothing that the grant lacks', () => {
+    const askedCameras = new Set<string>()
+    const later = (policy: Partial<typeof STRICTEST>, values: Partial<Standing> = {}, nowMs?: number) => {
+      const open = { ...PUBLIC.policy, needsIncident: false, ...policy }
+      const late = camera('late', '410502', { ...PUBLIC, policy: open })
+      return opened({ cameras: [late], askedCameras, endAtMs: 9_000_000, ...values }, nowMs).length === 1
+    }
+    expect(later({})).toBe(true)
+    expect(later({ needsSecondPerson: true }, { approverId: 'u2' })).toBe(false)
+    expect(later({ needsNote: true })).toBe(false)
+    expect(later({ needsNote: true }, { note: 'why' })).toBe(true)
+    expect(later({ needsIncident: true })).toBe(false)
+    expect(later({ needsIncident: true }, { incidentState: 'handled' })).toBe(true)
+    expect(later({ maxMinutes: 10 }, {}, 1000 + 599_999)).toBe(true)
+    expect(later({ maxMinutes: 10 }, {}, 1000 + 600_000)).toBe(false)
+    const history = { fromMs: 0, toMs: 120_000 }
+    expect(later({ maxHistoryMinutes: 2 }, { history })).toBe(true)
+    expect(later({ maxHistoryMinutes: 1 }, { history })).toBe(false)
+    const plan = { activation: { isOver: false } }
+    expect(later({ needsNote: true, needsIncident: true, maxMinutes: 1 }, plan, 900_000)).toBe(true)
+    expect(later({ needsSecondPerson: true }, { ...plan, approverId: 'u2' })).toBe(false)
   })
 })
