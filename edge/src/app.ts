@@ -14,6 +14,7 @@ import { Intake } from './intake/intake.ts'
 import { Journal } from './journal/journal.ts'
 import { Recording } from './recording/recording.ts'
 import { Relay } from './relay/relay.ts'
+import { SettingsKeeper, type SettingsKeeperOptions } from './settings/settings-keeper.ts'
 import { Forecaster } from './signal/forecaster.ts'
 import { Signal } from './signal/signal.ts'
 import { SOFTWARE } from './software.ts'
@@ -23,6 +24,8 @@ export interface EdgeAppOptions {
   config: EdgeConfig
   environment: EdgeEnvironment
   log: Logger
+  /** Where the hub's settings are kept; without it they are not taken. */
+  settings?: Pick<SettingsKeeperOptions, 'file' | 'configWith' | 'trialMs'>
   /** Called when the edge cannot go on; the process should end. */
   onFailure: (error: EdgeError) => void
 }
@@ -52,6 +55,7 @@ export class EdgeApp {
   #cameras: Cameras | undefined
   #uplink: Uplink | undefined
   #health: Health | undefined
+  #applying: Promise<unknown> = Promise.resolve()
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -164,15 +168,30 @@ export class EdgeApp {
     const history = new History({ ...hub, dataDir, ringOf, log: this.#log })
     await this.#add('history', history, () => history.start())
 
+    const { settings } = this.#options
+    const keeper = settings
+      ? new SettingsKeeper({
+          ...settings,
+          hub,
+          apply: (wanted) => this.apply(wanted),
+          onReport: () => this.#uplink?.sayHello(),
+          log: this.#log,
+        })
+      : undefined
+    if (keeper) await this.#add('settings', keeper)
     const uplink = new Uplink({
       edgeId: config.edgeId,
       token: config.hub.token,
       mqttUrl: config.hub.mqttUrl,
       ...(config.hub.ca === undefined ? {} : { ca: config.hub.ca }),
       journal,
-      describe: () => describeEdge(this.#config, cameras.model),
+      describe: () => ({
+        ...describeEdge(this.#config, cameras.model),
+        ...(keeper?.report ? { settings: keeper.report } : {}),
+      }),
       onRelay: (command) => relay.handle(command),
       onHistory: (command) => history.handle(command),
+      onSettings: ({ version }) => keeper?.offer(version),
       log: log('uplink'),
     })
     this.#uplink = uplink
@@ -193,25 +212,44 @@ export class EdgeApp {
 
   /**
    * Goes over to another configuration and touches only what differs; answers what was touched.
-   * @throws EdgeError EDGE_RESTART_NEEDED, and nothing has changed; or the reason why a part does not start, and then
-   * the former configuration has to be applied again.
+   * @throws EdgeError EDGE_RESTART_NEEDED, and nothing has changed; or the reason why a part does not start, and the
+   * former configuration is in force again.
    */
-  async apply(next: EdgeConfig): Promise<string[]> {
+  apply(next: EdgeConfig): Promise<string[]> {
+    const done = this.#applying.then(() => this.#applyOrGoBack(next))
+    this.#applying = done.catch(() => undefined)
+    return done
+  }
+
+  async #applyOrGoBack(next: EdgeConfig): Promise<string[]> {
     const before = this.#config
     const fixed = FIXED.filter((name) => !isDeepStrictEqual(before[name], next[name]))
     if (fixed.length > 0) {
       const message = `${fixed.join(', ')} can only change with a restart of the edge`
       throw new EdgeError('EDGE_RESTART_NEEDED', message)
     }
+    try {
+      return await this.#goOverTo(next)
+    } catch (error) {
+      this.#log.error({ err: error }, 'a configuration does not start, going back to the former one')
+      await this.#goOverTo(before).catch((err: unknown) => {
+        this.#log.error({ err }, 'the former configuration does not start any more')
+        this.#options.onFailure(error as EdgeError)
+      })
+      throw error
+    }
+  }
+
+  async #goOverTo(next: EdgeConfig): Promise<string[]> {
     const touched: string[] = []
-    this.#config = next
     if (DEVICE_SETTINGS.some((name) => !isDeepStrictEqual(this.#devicesConfig?.[name], next[name]))) {
       await this.#endDevices()
       await this.#startDevices(next)
       touched.push('devices')
     }
     touched.push(...((await this.#cameras?.apply(next)) ?? []))
-    if (before.healthSeconds !== next.healthSeconds) this.#health?.setInterval(next.healthSeconds)
+    this.#health?.setInterval(next.healthSeconds)
+    this.#config = next
     this.#uplink?.sayHello()
     return touched
   }

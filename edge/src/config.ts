@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path'
 import { covers } from '@patrolhub/protocol'
 import { Value } from 'typebox/value'
 import { parse as parseYaml } from 'yaml'
+import { overlay } from './config/overlay.ts'
 import { problemsOf } from './config/problems.ts'
 import { type CameraConfig, type CheckpointConfig, EdgeFile, type SensorConfig } from './config/schema.ts'
 import { EdgeError } from './errors.ts'
@@ -73,21 +74,24 @@ export function edgeEnvironment(variables: NodeJS.ProcessEnv = process.env): Edg
 }
 
 /**
- * Reads and checks a configuration file.
+ * Reads and checks a configuration file; `settings` of the hub are laid over it.
  * @throws EdgeError EDGE_CONFIG with every problem in `details`.
  */
-export function loadEdgeConfig(file: string): EdgeConfig {
+export function loadEdgeConfig(file: string, settings?: string): EdgeConfig {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
     throw wrong(file, [`(file): cannot be read (${(error as Error).message})`])
   }
-  return parseEdgeConfig(text, { file })
+  return parseEdgeConfig(text, settings === undefined ? { file } : { file, settings })
 }
 
 /** As `loadEdgeConfig`, from text; `file` gives the folder that relative paths start from. */
-export function parseEdgeConfig(text: string, { file }: { file: string }): EdgeConfig {
+export function parseEdgeConfig(
+  text: string,
+  { file, settings: fromHub }: { file: string; settings?: string },
+): EdgeConfig {
   let input: unknown
   try {
     input = parseYaml(text)
@@ -97,8 +101,12 @@ export function parseEdgeConfig(text: string, { file }: { file: string }): EdgeC
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw wrong(file, ['(file): must be a group of settings'])
   }
-  const filled = Value.Default(EdgeFile, Value.Clone(input))
-  const problems = problemsOf(EdgeFile, filled)
+  const { merged, problems: ofHub } =
+    fromHub === undefined
+      ? { merged: input, problems: [] }
+      : overlay(input as Record<string, unknown>, fromHub)
+  const filled = Value.Default(EdgeFile, Value.Clone(merged))
+  const problems = [...ofHub, ...problemsOf(EdgeFile, filled)]
   const folder = dirname(resolve(file))
   // The checks across settings run on whatever has the right form, so that one pass over the file shows everything.
   const settings = filled as EdgeFile

@@ -37,3 +37,34 @@ export function hubRequest(hub: HubAccess, options: HubRequestOptions): ClientRe
   request.on('timeout', () => request.destroy(new Error(`no answer in ${options.idleMs / 1000} s`)))
   return request
 }
+
+export interface HubAnswer {
+  status: number
+  /** Cut to `maxAnswerBytes`. */
+  body: string
+}
+
+/** A whole request and its answer. Rejects if the connection fails. */
+export function askHub(
+  hub: HubAccess,
+  { maxAnswerBytes, content, ...options }: HubRequestOptions & { maxAnswerBytes: number; content?: Buffer },
+): Promise<HubAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<HubAnswer>()
+  const request = hubRequest(hub, options)
+  request.on('error', reject)
+  request.on('response', (response) => {
+    const parts: Buffer[] = []
+    let bytes = 0
+    response.on('data', (part: Buffer) => {
+      if (bytes < maxAnswerBytes) parts.push(part)
+      bytes += part.length
+    })
+    response.on('error', reject)
+    response.on('end', () => {
+      const body = Buffer.concat(parts).subarray(0, maxAnswerBytes).toString('utf8')
+      resolve({ status: response.statusCode ?? 0, body })
+    })
+  })
+  request.end(content)
+  return promise
+}

@@ -5,6 +5,7 @@ import { killFfmpegs } from './capture/ffmpeg-process.ts'
 import { describeConfig, type EdgeConfig, edgeEnvironment, loadEdgeConfig } from './config.ts'
 import { EdgeError } from './errors.ts'
 import { createLog } from './log.ts'
+import { type HubSettings, SettingsFile } from './settings/settings-file.ts'
 
 const CLOSE_DEADLINE_MS = 10_000
 
@@ -13,6 +14,10 @@ const USAGE = `usage: npm run edge -- --config FILE
   --config FILE   the configuration of this edge (YAML; edge/edge.example.yaml shows one)
   --check         only check the configuration
   --help          this text
+
+signals
+  SIGHUP             reads the file again; what has not changed goes on untouched
+  SIGTERM, SIGINT    ends the edge
 
 environment
   PATROLHUB_MODELS   folders that are searched for models first, separated like PATH
@@ -46,11 +51,22 @@ function leaveNow(): void {
   process.kill(process.pid, 'SIGKILL')
 }
 
-async function run(config: EdgeConfig): Promise<void> {
-  const log = createLog({ level: config.logLevel, edgeId: config.edgeId })
+async function run(path: string, own: EdgeConfig): Promise<void> {
+  const log = createLog({ level: own.logLevel, edgeId: own.edgeId })
+  const file = await SettingsFile.open(own.dataDir)
+  const configWith = (settings: HubSettings | undefined) => loadEdgeConfig(path, settings?.document)
+  let config = own
+  try {
+    config = configWith(file.applied)
+  } catch (error) {
+    if (!(error instanceof EdgeError)) throw error
+    log.error({ problems: error.details }, "the hub's settings do not fit the edge's own file any more")
+    await file.withdraw([...error.details])
+  }
   const app = new EdgeApp({
     config,
     environment: edgeEnvironment(),
+    settings: { file, configWith },
     log,
     onFailure: (err) => {
       log.fatal({ err }, 'the edge cannot go on')
@@ -81,6 +97,15 @@ async function run(config: EdgeConfig): Promise<void> {
       log.info({ signal }, 'stopping')
       void stop(0)
     })
+  }
+  process.on('SIGHUP', () => void reload())
+  const reload = async () => {
+    try {
+      log.info({ touched: await app.apply(configWith(file.applied)) }, 'configuration read again')
+    } catch (err) {
+      const problems = err instanceof EdgeError ? err.details : []
+      log.error({ err, problems }, 'the configuration was not taken over; the former one is in force')
+    }
   }
   try {
     await app.start()
@@ -135,7 +160,7 @@ async function main(): Promise<void> {
     )
     return
   }
-  await run(config)
+  await run(options.config, config)
 }
 
 // A reader of the log that goes away (a closed pipe) must not end the edge.

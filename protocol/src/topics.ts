@@ -8,6 +8,7 @@
  *   patrolhub/v1/edges/{edgeId}/down/cursor           hub -> edge   QoS 1  Cursor
  *   patrolhub/v1/edges/{edgeId}/down/relay            hub -> edge   QoS 1  RelayCommand
  *   patrolhub/v1/edges/{edgeId}/down/history          hub -> edge   QoS 1  HistoryCommand
+ *   patrolhub/v1/edges/{edgeId}/down/settings         hub -> edge   QoS 1  SettingsOffer
  *
  * Device and edge (on the edge's own listener):
  *   devices/{deviceId}/passages                       device -> edge  QoS 0/1  GA/T 1400 MotorVehicle, one or a list
@@ -19,6 +20,9 @@ const ID = '[A-Za-z0-9][A-Za-z0-9_-]{0,63}'
 export const STREAMS = ['alerts', 'measurements'] as const
 export type Stream = (typeof STREAMS)[number]
 
+/** What a hub sends down to an edge. */
+export const DOWN = ['cursor', 'relay', 'history', 'settings'] as const
+
 export const edgeTopics = {
   hello: (edgeId: string) => `${ROOT}/${edgeId}/up/hello`,
   batch: (edgeId: string, stream: Stream) => `${ROOT}/${edgeId}/up/${stream}`,
@@ -26,6 +30,7 @@ export const edgeTopics = {
   cursor: (edgeId: string) => `${ROOT}/${edgeId}/down/cursor`,
   relay: (edgeId: string) => `${ROOT}/${edgeId}/down/relay`,
   history: (edgeId: string) => `${ROOT}/${edgeId}/down/history`,
+  settings: (edgeId: string) => `${ROOT}/${edgeId}/down/settings`,
 } as const
 
 export type UpTopic =
@@ -53,10 +58,9 @@ export function edgeMayPublish(edgeId: string, topic: string): boolean {
 /** True if the edge may subscribe to this filter: its own down topics, by name or by `down/+` or `down/#`. */
 export function edgeMaySubscribe(edgeId: string, filter: string): boolean {
   const prefix = `${ROOT}/${edgeId}/down/`
-  return (
-    filter.startsWith(prefix) &&
-    ['cursor', 'relay', 'history', '+', '#'].includes(filter.slice(prefix.length))
-  )
+  if (!filter.startsWith(prefix)) return false
+  const kind = filter.slice(prefix.length)
+  return kind === '+' || kind === '#' || (DOWN as readonly string[]).includes(kind)
 }
 
 export const deviceTopics = {

@@ -132,7 +132,14 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     sendRelay: (edgeId, command) => publish(edgeTopics.relay(edgeId), JSON.stringify(command)),
   })
   const credentials = edgeCredentials(config)
-  const devices = devicesFeature({ relational, changes, audit, log, credentials })
+  const devices = devicesFeature({
+    relational,
+    changes,
+    audit,
+    log,
+    credentials,
+    offerSettings: (edgeId, version) => publish(edgeTopics.settings(edgeId), JSON.stringify({ version })),
+  })
   const ingest = ingestFeature({
     relational,
     timeseries,
@@ -142,7 +149,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     publish,
     ownerOf: (deviceId) => devices.ownerOf(deviceId),
     registerDevices: (trx, edge, hello, atMs) => devices.register(trx, edge, hello, atMs),
-    refreshDevices: (edgeId) => devices.refresh(edgeId),
+    greeted: (edgeId) => devices.greeted(edgeId),
     readsApart: config.broker !== 'mqtt',
     gapWaitMs: config.broker === 'mqtt' ? GAP_WAIT_MS : 0,
     changes,

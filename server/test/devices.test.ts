@@ -4,9 +4,11 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type {
+  AuditPage,
   Camera,
   Changes,
   DeviceList,
+  EdgeSettingsVersion,
   Flow,
   HealthRecord,
   Hello,
@@ -15,6 +17,7 @@ import type {
   PushPayloads,
   Series,
 } from '@patrolhub/protocol'
+import { edgeTopics } from '@patrolhub/protocol'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSqlite } from '../src/adapters/relational/sqlite.ts'
@@ -333,6 +336,59 @@ describe('names of places', () => {
   })
 })
 
+describe('settings of an edge', () => {
+  const path = '/api/edges/edge-set/settings'
+  const newest = async () => ((await admin.ask('GET', path)).json as EdgeSettingsVersion[])[0]
+  const give = (who: DashboardSession, document: string) =>
+    who.ask('POST', path, { document, note: 'a quieter rule' })
+  const fetchThem = (authorization: string) =>
+    fetch(`${hub.url}/api/edge/settings`, { headers: { authorization } })
+
+  it('are given, offered, fetched by the edge alone, and on the books with what became of them', async () => {
+    const token = await hub.addEdge('edge-set', REGION)
+    const client = await EdgeClient.connect({ port: hub.mqttPort, edgeId: 'edge-set', token })
+    const offers: number[] = []
+    client.mqtt.on('message', (topic, payload) => {
+      if (topic === edgeTopics.settings('edge-set')) offers.push(JSON.parse(payload.toString()).version)
+    })
+    await client.mqtt.subscribeAsync(edgeTopics.settings('edge-set'), { qos: 1 })
+    expect((await give(village, 'healthSeconds: 5')).status).toBe(403)
+    expect(await give(admin, 'healthSeconds: 5')).toMatchObject({ status: 201, json: { version: 1 } })
+    await expect.poll(() => offers).toEqual([1])
+    const own = await fetchThem(`Basic ${Buffer.from(`edge-set:${token}`).toString('base64')}`)
+    expect([own.status, await own.json()]).toEqual([200, { version: 1, document: 'healthSeconds: 5' }])
+    expect((await fetchThem('Basic bm9ib2R5Om5vYm9keQ==')).status).toBe(401)
+    // Not answered yet: offered again after each hello.
+    await client.hello()
+    await expect.poll(() => offers).toEqual([1, 1])
+    await client.hello({ settings: { version: 1, state: 'trying', problems: [] } })
+    await expect.poll(async () => (await newest())?.state).toBe('trying')
+    const problems = ['healthSeconds: must be a number']
+    await client.hello({ settings: { version: 1, state: 'refused', problems } })
+    await expect.poll(async () => (await newest())?.state).toBe('refused')
+    expect(await newest()).toMatchObject({ version: 1, note: 'a quieter rule', problems })
+    await give(admin, 'healthSeconds: 6')
+    await give(admin, 'healthSeconds: 7')
+    expect((await admin.ask('GET', path)).json).toMatchObject([
+      { version: 3, state: 'offered' },
+      { version: 2, state: 'replaced' },
+      { version: 1, state: 'refused' },
+    ])
+    await client.hello({ settings: { version: 3, state: 'applied', problems: [] } })
+    await expect.poll(async () => (await newest())?.state).toBe('applied')
+    const { json } = await admin.ask('GET', '/api/audit')
+    const actions = (json as AuditPage).items.map(({ action }) => action)
+    expect(actions.filter((action) => action.startsWith('edge.settings')).reverse()).toEqual([
+      'edge.settings-given',
+      'edge.settings-refused',
+      'edge.settings-given',
+      'edge.settings-given',
+      'edge.settings-applied',
+    ])
+    await client.close()
+  })
+})
+
 describe('what is known of devices', () => {
   async function withDevices(
     work: (devices: Devices, relational: Relational, noted: () => Promise<string[]>) => Promise<void>,
@@ -348,7 +404,11 @@ describe('what is known of devices', () => {
         .map(({ subjectId }) => subjectId)
     const audit = auditFeature({ config: { rootScope: '4105' }, relational })
     try {
-      await work(devicesFeature({ relational, changes, audit, log: silent }), relational, noted)
+      await work(
+        devicesFeature({ relational, changes, audit, log: silent, offerSettings: () => {} }),
+        relational,
+        noted,
+      )
     } finally {
       await relational.close()
       await rm(folder, { recursive: true, force: true })

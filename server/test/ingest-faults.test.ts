@@ -61,7 +61,7 @@ beforeEach(async () => {
     publish: async (_topic, payload) => void cursors.push(JSON.parse(payload) as Cursor),
     ownerOf: () => undefined,
     registerDevices: async () => {},
-    refreshDevices: async () => {},
+    greeted: async () => {},
     readsApart: true,
     gapWaitMs: 0,
     changes,

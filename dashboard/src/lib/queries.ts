@@ -6,6 +6,7 @@ import type {
   DeviceList,
   Dispatch,
   DispatchList,
+  EdgeSettingsVersion,
   GrantList,
   GrantPolicies,
   IncidentDetail,
@@ -36,6 +37,7 @@ export const keys = {
   incidents: ['incidents'],
   incident: (incidentId: string) => ['incident', incidentId],
   devices: ['devices'],
+  edgeSettings: (edgeId: string) => ['edge-settings', edgeId],
   grants: ['grants'],
   grantPolicies: ['grant-policies'],
   dispatches: ['dispatches'],
@@ -99,6 +101,16 @@ export const devicesQuery = queryOptions({
   queryKey: keys.devices,
   queryFn: ({ signal }) => api.get<DeviceList>('/api/devices', { signal }),
 })
+
+/** Asked again while the edge has not answered. */
+export const edgeSettingsQuery = (edgeId: string) =>
+  queryOptions({
+    queryKey: keys.edgeSettings(edgeId),
+    queryFn: ({ signal }) =>
+      api.get<EdgeSettingsVersion[]>(`/api/edges/${encodeURIComponent(edgeId)}/settings`, { signal }),
+    refetchInterval: ({ state: { data } }) =>
+      ['offered', 'trying'].includes(data?.[0]?.state ?? '') ? 2000 : false,
+  })
 
 export const regionsQuery = queryOptions({
   queryKey: keys.regions,

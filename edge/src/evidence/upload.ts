@@ -1,11 +1,11 @@
 /** Bringing a piece of evidence to the hub: where to go on from, the bytes, and what the hub's answers mean. */
 import { type EvidenceRecord, jsonParser, UploadProgress } from '@patrolhub/protocol'
-import { type HubAccess, type HubRequestOptions, hubRequest } from '../hub-http.ts'
+import { askHub, type HubAccess, type HubAnswer } from '../hub-http.ts'
 
 const TIMEOUT_MS = 30_000
 /** Of less than this the hub keeps no part. */
 const WORTH_ASKING_BYTES = 256 * 1024
-const MAX_ANSWER_CHARS = 500
+const MAX_ANSWER_BYTES = 500
 
 export type UploadResult =
   | { outcome: 'stored' }
@@ -41,7 +41,8 @@ export async function uploadEvidence(
       'x-patrolhub-sha256': record.sha256,
       ...(offset > 0 ? { 'x-patrolhub-offset': String(offset) } : {}),
     }
-    return read(await ask(hub, record, { method: 'PUT', headers, signal }, bytes.subarray(offset)), offset)
+    const content = bytes.subarray(offset)
+    return read(await askHub(hub, { ...requestOf(record, signal), method: 'PUT', headers, content }), offset)
   } catch (error) {
     return { outcome: 'retry', why: (error as Error).message, isHubDown: true, offset }
   }
@@ -54,47 +55,22 @@ async function askProgress(
   signal: AbortSignal,
 ): Promise<UploadProgress | undefined> {
   const headers = { 'x-patrolhub-sha256': record.sha256 }
-  const { status, body } = await ask(hub, record, { method: 'GET', headers, signal })
+  const { status, body } = await askHub(hub, { ...requestOf(record, signal), method: 'GET', headers })
   const parsed = status === 200 ? parseProgress(body) : undefined
   return parsed?.ok ? parsed.value : undefined
 }
 
-interface Answer {
-  status: number
-  body: string
-}
+const requestOf = ({ evidenceId }: EvidenceRecord, signal: AbortSignal) => ({
+  path: `/api/edge/evidence/${evidenceId}`,
+  idleMs: TIMEOUT_MS,
+  maxAnswerBytes: MAX_ANSWER_BYTES,
+  signal,
+})
 
-function read({ status, body }: Answer, offset: number): UploadResult {
+function read({ status, body }: HubAnswer, offset: number): UploadResult {
   const why = `the hub answered ${status} ${body.slice(0, 200)}`.trim()
   if (status >= 200 && status < 300) return { outcome: 'stored' }
   if (REFUSED.has(status)) return { outcome: 'refused', why }
   const isHubDown = status === 401 || status === 403 || status === 429 || status >= 500
   return { outcome: 'retry', why, isHubDown, offset }
-}
-
-/** Rejects if the connection fails. */
-function ask(
-  hub: HubAccess,
-  { evidenceId }: EvidenceRecord,
-  options: Pick<HubRequestOptions, 'method' | 'headers' | 'signal'>,
-  content?: Buffer,
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-  const request = hubRequest(hub, {
-    ...options,
-    path: `/api/edge/evidence/${evidenceId}`,
-    idleMs: TIMEOUT_MS,
-  })
-  request.on('error', reject)
-  request.on('response', (response) => {
-    let body = ''
-    response.setEncoding('utf8')
-    response.on('data', (chunk: string) => {
-      if (body.length < MAX_ANSWER_CHARS) body += chunk
-    })
-    response.on('error', reject)
-    response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
-  })
-  request.end(content)
-  return promise
 }

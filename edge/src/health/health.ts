@@ -19,6 +19,7 @@ export class Health {
   #lastCpuMicros = 0
   #lastAtMs = performance.now()
   #isWriting = false
+  #everySeconds = 0
 
   constructor(options: HealthOptions) {
     this.#options = options
@@ -33,6 +34,8 @@ export class Health {
   }
 
   setInterval(seconds: number): void {
+    if (this.#timer && seconds === this.#everySeconds) return
+    this.#everySeconds = seconds
     clearInterval(this.#timer)
     this.#timer = setInterval(() => this.#write(), seconds * 1000)
   }

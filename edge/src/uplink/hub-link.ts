@@ -1,5 +1,5 @@
 /** One MQTT connection to the hub, from connect to loss. Reconnecting is the uplink's business: a new link each time. */
-import { type EdgeStatus, edgeTopics, type Stream } from '@patrolhub/protocol'
+import { DOWN, type EdgeStatus, edgeTopics, type Stream } from '@patrolhub/protocol'
 import { connect, type MqttClient } from 'mqtt'
 
 export interface HubLinkOptions {
@@ -67,7 +67,7 @@ export class HubLink {
     try {
       const connected = new Promise<void>((resolve) => client.once('connect', () => resolve()))
       await Promise.race([connected, lost, aborted.promise])
-      const topics = [edgeTopics.cursor(edgeId), edgeTopics.relay(edgeId), edgeTopics.history(edgeId)]
+      const topics = DOWN.map((kind) => edgeTopics[kind](edgeId))
       const granted = await Promise.race([client.subscribeAsync(topics, { qos: 1 }), lost, aborted.promise])
       if (granted.some(({ qos }) => qos > 2)) throw new Error('the hub does not let this edge subscribe')
     } catch (error) {

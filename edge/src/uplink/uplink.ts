@@ -11,7 +11,9 @@ import {
   type Hello,
   HistoryCommand,
   jsonParser,
+  type Parsed,
   RelayCommand,
+  SettingsOffer,
   STREAMS,
   type Stream,
 } from '@patrolhub/protocol'
@@ -28,6 +30,8 @@ export interface UplinkOptions extends HubLinkOptions {
   describe: () => Omit<Hello, 'epoch' | 'atMs' | 'streams'>
   onRelay: (command: RelayCommand) => void
   onHistory: (command: HistoryCommand) => void
+  /** Without it, the hub's settings are not taken. */
+  onSettings?: (offer: SettingsOffer) => void
   log: Logger
   timing?: Partial<UplinkTiming>
 }
@@ -79,6 +83,7 @@ const JOURNAL_RETRY_MS = 1000
 const parseCursor = jsonParser(Cursor)
 const parseRelay = jsonParser(RelayCommand)
 const parseHistory = jsonParser(HistoryCommand)
+const parseOffer = jsonParser(SettingsOffer)
 
 export class Uplink {
   readonly #options: UplinkOptions
@@ -212,19 +217,21 @@ export class Uplink {
   }
 
   #received(topic: string, payload: Buffer): void {
-    const { edgeId } = this.#options
-    if (topic === edgeTopics.cursor(edgeId)) {
-      const parsed = parseCursor(payload.toString())
-      if (parsed.ok) this.#answered(parsed.value)
+    const { edgeId, onRelay, onHistory, onSettings } = this.#options
+    const take = <T>(parse: (text: string) => Parsed<T>, handle: (value: T) => void) => {
+      const parsed = parse(payload.toString())
+      if (parsed.ok) handle(parsed.value)
       else this.#refused(topic, parsed.problems)
-    } else if (topic === edgeTopics.relay(edgeId)) {
-      const parsed = parseRelay(payload.toString())
-      if (parsed.ok) this.#options.onRelay(parsed.value)
-      else this.#refused(topic, parsed.problems)
-    } else if (topic === edgeTopics.history(edgeId)) {
-      const parsed = parseHistory(payload.toString())
-      if (parsed.ok) this.#options.onHistory(parsed.value)
-      else this.#refused(topic, parsed.problems)
+    }
+    switch (topic) {
+      case edgeTopics.cursor(edgeId):
+        return take(parseCursor, (cursor) => this.#answered(cursor))
+      case edgeTopics.relay(edgeId):
+        return take(parseRelay, onRelay)
+      case edgeTopics.history(edgeId):
+        return take(parseHistory, onHistory)
+      case edgeTopics.settings(edgeId):
+        return take(parseOffer, (offer) => onSettings?.(offer))
     }
   }
 

@@ -98,6 +98,26 @@ export const SensorDescription = Type.Object(
 )
 export type SensorDescription = Static<typeof SensorDescription>
 
+/** How far an edge has come with the hub's settings. */
+export const SettingsReport = Type.Object(
+  {
+    version: Type.Integer({ minimum: 1 }),
+    /** `trying`: they run, but not for long enough to be kept. */
+    state: Type.Union([Type.Literal('applied'), Type.Literal('trying'), Type.Literal('refused')]),
+    /** Why they were refused: each problem with its place. */
+    problems: Type.Array(Type.String({ maxLength: 300 }), { maxItems: 50 }),
+  },
+  { additionalProperties: false },
+)
+export type SettingsReport = Static<typeof SettingsReport>
+
+/** Tells an edge that there are settings for it; it fetches them with GET /api/edge/settings. */
+export const SettingsOffer = Type.Object(
+  { version: Type.Integer({ minimum: 1 }) },
+  { additionalProperties: false },
+)
+export type SettingsOffer = Static<typeof SettingsOffer>
+
 /** First message of an edge after every connect: who it is, which epoch it is in and what hangs on it. */
 export const Hello = Type.Object(
   {
@@ -119,6 +139,8 @@ export const Hello = Type.Object(
     detector: Type.Optional(
       Type.Object({ id: Type.String({ maxLength: 60 }), sha256: Sha256 }, { additionalProperties: false }),
     ),
+    /** Missing while the hub has never given it any. */
+    settings: Type.Optional(SettingsReport),
     cameras: Type.Array(CameraDescription, { maxItems: 256 }),
     checkpoints: Type.Array(CheckpointDescription, { maxItems: 256 }),
     sensors: Type.Array(SensorDescription, { maxItems: 4096 }),

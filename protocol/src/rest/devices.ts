@@ -62,3 +62,39 @@ export const RegionName = Type.Object(
   { additionalProperties: false },
 )
 export type RegionName = Static<typeof RegionName>
+
+/** The newest settings of an edge, for the edge itself. */
+export const EdgeSettings = Type.Object({
+  version: Type.Integer({ minimum: 1 }),
+  /** YAML, laid over the edge's own file; see edge/src/config/overlay.ts. */
+  document: Type.String(),
+})
+export type EdgeSettings = Static<typeof EdgeSettings>
+
+/** Settings that an engineer has given an edge, and what became of them. */
+export const EdgeSettingsVersion = Type.Object({
+  version: Type.Integer({ minimum: 1 }),
+  document: Type.String(),
+  note: Type.String(),
+  madeBy: Type.String(),
+  madeAtMs: EpochMs,
+  /** `offered`: the edge has not said anything yet. `replaced`: newer ones came before it did. */
+  state: Type.Union([
+    Type.Literal('offered'),
+    Type.Literal('trying'),
+    Type.Literal('applied'),
+    Type.Literal('refused'),
+    Type.Literal('replaced'),
+  ]),
+  problems: Type.Array(Type.String()),
+})
+export type EdgeSettingsVersion = Static<typeof EdgeSettingsVersion>
+
+export const NewEdgeSettings = Type.Object(
+  {
+    document: Type.String({ maxLength: 262_144, description: 'YAML; empty for none' }),
+    note: Type.String({ minLength: 1, maxLength: 200, description: 'why' }),
+  },
+  { additionalProperties: false },
+)
+export type NewEdgeSettings = Static<typeof NewEdgeSettings>

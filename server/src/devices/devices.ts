@@ -22,6 +22,7 @@ import type { Tables } from '../ports/tables.ts'
 import { describedDevices, describedIds } from './describe.ts'
 import { deviceRoutes } from './device-routes.ts'
 import * as store from './device-store.ts'
+import { type EdgeSettingsDeps, edgeSettingsRoutes, noteSettings, offerSettings } from './edge-settings.ts'
 
 export interface DevicesDeps {
   relational: Relational
@@ -30,6 +31,8 @@ export interface DevicesDeps {
   audit: AuditTrail
   /** `undefined` if the broker keeps no users of its own. */
   credentials?: EdgeCredentials | undefined
+  /** Tells an edge that there are settings for it, see edge-settings.ts. */
+  offerSettings: (edgeId: string, version: number) => void | Promise<void>
 }
 
 export interface Device {
@@ -49,6 +52,8 @@ export interface Devices {
   /** Takes over what the edge says of itself, inside the caller's transaction; `refresh` the edge afterwards. */
   register(trx: Transaction<Tables>, edge: EdgeIdentity, hello: Hello, atMs: number): Promise<void>
   noteHealth(trx: Transaction<Tables>, edge: EdgeIdentity, record: HealthRecord): Promise<void>
+  /** After a hello is committed: who owns what, and settings that the edge has not answered yet. */
+  greeted(edgeId: string): Promise<void>
   /** Reads again who owns the devices of this edge, after this hub or another has changed it. */
   refresh(edgeId: string): Promise<void>
   /** Edges and cameras as screens show them; what is gone is missing. No scope check: the caller has one. */
@@ -77,6 +82,7 @@ class DeviceService implements Devices {
   readonly routes: FastifyPluginAsync
   readonly #relational: Relational
   readonly #changes: ChangeLog
+  readonly #settings: EdgeSettingsDeps
   readonly #audit: AuditTrail
   readonly #credentials: EdgeCredentials | undefined
   readonly #log: Logger
@@ -92,7 +98,12 @@ class DeviceService implements Devices {
     this.#audit = deps.audit
     this.#credentials = deps.credentials
     this.#log = deps.log.child({ component: 'devices' })
-    this.routes = deviceRoutes({ relational: deps.relational, devices: this, audit: deps.audit })
+    const { relational, audit, changes } = deps
+    this.#settings = { relational, audit, changes, offer: deps.offerSettings }
+    const routes = [deviceRoutes({ relational, devices: this, audit }), edgeSettingsRoutes(this.#settings)]
+    this.routes = async (app) => {
+      for (const plugin of routes) await app.register(plugin)
+    }
   }
 
   async start({ isOnlyHub }: { isOnlyHub: boolean }): Promise<void> {
@@ -130,6 +141,7 @@ class DeviceService implements Devices {
     await store.deleteDevices(trx, edge.edgeId, gone)
     await store.upsertDevices(trx, changed, atMs)
     if (gone.length > 0) this.#log.info({ edgeId: edge.edgeId, gone }, 'devices are no longer on their edge')
+    if (hello.settings) await noteSettings(trx, this.#settings, edge.edgeId, hello.settings)
     await this.#changes.note(trx, 'edge', edge.edgeId)
     const cameraIds = devices.filter((row) => row.kind === 'camera').map((row) => row.device_id)
     await this.#changes.note(trx, 'camera', cameraIds)
@@ -143,6 +155,11 @@ class DeviceService implements Devices {
         changed.push(health.cameraId)
     }
     await this.#changes.note(trx, 'camera', changed)
+  }
+
+  async greeted(edgeId: string): Promise<void> {
+    await this.refresh(edgeId)
+    await offerSettings(this.#settings, edgeId)
   }
 
   async refresh(edgeId: string): Promise<void> {

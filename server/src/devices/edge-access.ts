@@ -11,7 +11,7 @@ import type { Principal } from '../access/principal.ts'
 import { hashToken, newToken } from '../access/token.ts'
 import { HubError } from '../errors.ts'
 import type { EdgeCredentials, EdgeIdentity } from '../ports/broker.ts'
-import type { Relational } from '../ports/relational.ts'
+import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 
 export interface EdgeAccessDeps {
   relational: Relational
@@ -37,16 +37,12 @@ export async function identifyEdge(
 }
 
 /** Throws HUB_NOT_FOUND; outside the caller's scope as if it were not there. `actor` undefined: a command line. */
-async function requireEdge(
-  relational: Relational,
+export async function requireEdge(
+  db: DbOrTransaction,
   edgeId: string,
   actor: Principal | undefined,
 ): Promise<void> {
-  const row = await relational.read
-    .selectFrom('edge')
-    .select('region')
-    .where('edge_id', '=', edgeId)
-    .executeTakeFirst()
+  const row = await db.selectFrom('edge').select('region').where('edge_id', '=', edgeId).executeTakeFirst()
   if (!row || (actor && !may(actor, 'edge.write', { region: row.region }))) {
     throw new HubError('HUB_NOT_FOUND', `there is no edge ${edgeId}`)
   }
@@ -58,7 +54,7 @@ export async function renewEdge(
   edgeId: string,
   actor: Principal | undefined,
 ): Promise<string> {
-  await requireEdge(deps.relational, edgeId, actor)
+  await requireEdge(deps.relational.read, edgeId, actor)
   const token = newToken()
   await changeToken(deps, { edgeId, tokenHash: hashToken(token), actor, action: 'edge.renewed' }, () =>
     deps.credentials?.admit(edgeId, token),
@@ -75,7 +71,7 @@ export async function revokeEdge(
   edgeId: string,
   actor: Principal | undefined,
 ): Promise<void> {
-  await requireEdge(deps.relational, edgeId, actor)
+  await requireEdge(deps.relational.read, edgeId, actor)
   await changeToken(deps, { edgeId, tokenHash: NO_TOKEN, actor, action: 'edge.revoked' }, () =>
     deps.credentials?.dismiss(edgeId),
   )

@@ -51,7 +51,7 @@ export interface IngestDeps extends RecordTakers {
   ownerOf(deviceId: string): string | undefined
   registerDevices(trx: Transaction<Tables>, edge: EdgeIdentity, hello: Hello, atMs: number): Promise<void>
   /** After a hello is committed. */
-  refreshDevices(edgeId: string): Promise<void>
+  greeted(edgeId: string): Promise<void>
   noteState(edgeId: string, state: 'online' | 'offline', atMs: number): Promise<void>
   /**
    * How long a batch that begins past the cursor waits for the one before it, ms. With several hubs the broker deals an
@@ -184,7 +184,7 @@ class IngestService implements Ingest {
         return openCursors(trx, edgeId, hello.epoch, startOf(hello), atMs)
       }),
     )
-    await this.#deps.refreshDevices(edgeId)
+    await this.#deps.greeted(edgeId)
     for (const stream of STREAMS) {
       const key = { edgeId, stream, epoch: hello.epoch }
       this.#givenUp.delete(laneOf(key))

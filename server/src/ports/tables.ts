@@ -71,6 +71,20 @@ export interface EdgeTable {
   detector_id: string | null
 }
 
+/** See devices/edge-settings.ts. */
+export interface EdgeSettingsTable {
+  edge_id: string
+  version: number
+  document: string
+  note: string
+  made_by: string
+  made_at_ms: number
+  /** EdgeSettingsVersion['state'] */
+  state: string
+  /** string[] */
+  problems: Json
+}
+
 /** Cameras, checkpoints and sensors as their edge described them; `description` is the protocol's *Description. */
 export interface DeviceTable {
   device_id: Fixed<string>
@@ -367,6 +381,7 @@ export interface Tables extends AccessTables {
   team: TeamTable
   team_member: TeamMemberTable
   edge: EdgeTable
+  edge_settings: EdgeSettingsTable
   device: DeviceTable
   cursor: CursorTable
   set_aside: SetAsideTable

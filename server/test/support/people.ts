@@ -112,7 +112,7 @@ export async function startPeople(env: Record<string, string> = {}) {
     evidence,
     now,
   })
-  const devices = devicesFeature({ relational, changes, audit, log })
+  const devices = devicesFeature({ relational, changes, audit, log, offerSettings: () => {} })
   const changeFeed = changesFeature({
     relational,
     changes,

@@ -108,7 +108,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     log,
     access,
     streams,
-    devices: devicesFeature({ relational, changes, audit, log }),
+    devices: devicesFeature({ relational, changes, audit, log, offerSettings: () => {} }),
     incidents,
     // Nothing of these happens here.
     dispatches: { views: async () => [] },

@@ -13,6 +13,7 @@ import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { StateDot, type Tone } from '../../ui/state-mark.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
+import { EdgeSettingsDialog } from './edge-settings-dialog.tsx'
 import { NewDialog } from './new-dialog.tsx'
 import { RegionField } from './region-field.tsx'
 import { type Secret, SecretDialog } from './secret-dialog.tsx'
@@ -71,6 +72,7 @@ export function EdgesPanel() {
   const { data, error, isPending, refetch } = useQuery(devicesQuery)
   const [isOpen, setOpen] = useState(false)
   const [secret, setSecret] = useState<Secret>()
+  const [configured, setConfigured] = useState<Edge>()
   return (
     <Panel
       title={t('admin.edges')}
@@ -96,6 +98,16 @@ export function EdgesPanel() {
               title: t('devices.lastSeen'),
               cell: (edge) => (edge.lastSeenAtMs === undefined ? '–' : <TimeText atMs={edge.lastSeenAtMs} />),
             },
+            ...(may('edge.write')
+              ? [
+                  {
+                    title: t('admin.actions'),
+                    cell: (edge: Edge) => (
+                      <Button onClick={() => setConfigured(edge)}>{t('admin.settings')}</Button>
+                    ),
+                  },
+                ]
+              : []),
           ]}
         />
       ) : null}
@@ -108,6 +120,7 @@ export function EdgesPanel() {
           }}
         />
       ) : null}
+      {configured ? <EdgeSettingsDialog edge={configured} onClose={() => setConfigured(undefined)} /> : null}
       {secret ? <SecretDialog secret={secret} onClose={() => setSecret(undefined)} /> : null}
     </Panel>
   )
