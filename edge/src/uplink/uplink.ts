@@ -223,16 +223,10 @@ export class Uplink {
       if (parsed.ok) handle(parsed.value)
       else this.#refused(topic, parsed.problems)
     }
-    switch (topic) {
-      case edgeTopics.cursor(edgeId):
-        return take(parseCursor, (cursor) => this.#answered(cursor))
-      case edgeTopics.relay(edgeId):
-        return take(parseRelay, onRelay)
-      case edgeTopics.history(edgeId):
-        return take(parseHistory, onHistory)
-      case edgeTopics.settings(edgeId):
-        return take(parseOffer, (offer) => onSettings?.(offer))
-    }
+    if (topic === edgeTopics.cursor(edgeId)) take(parseCursor, (cursor) => this.#answered(cursor))
+    else if (topic === edgeTopics.relay(edgeId)) take(parseRelay, onRelay)
+    else if (topic === edgeTopics.history(edgeId)) take(parseHistory, onHistory)
+    else if (topic === edgeTopics.settings(edgeId)) take(parseOffer, (offer) => onSettings?.(offer))
   }
 
   #refused(topic: string, problems: string[]): void {
