@@ -130,6 +130,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     access,
     log,
     sendRelay: (edgeId, command) => publish(edgeTopics.relay(edgeId), JSON.stringify(command)),
+    sendHistory: (edgeId, command) => publish(edgeTopics.history(edgeId), JSON.stringify(command)),
   })
   const credentials = edgeCredentials(config)
   const devices = devicesFeature({

@@ -80,6 +80,14 @@ export const HUB_ERRORS = {
     status: 422,
     help: 'The policy for this camera asks for more than the request gives; `details` names it.',
   },
+  HUB_HISTORY_FORMAT: {
+    status: 415,
+    help: 'What was recorded is in a format that cannot be played (H.265). A clip of it can still be exported.',
+  },
+  HUB_HISTORY_NONE: {
+    status: 404,
+    help: 'Nothing of that time is recorded: the camera is not recorded or was away, or it has been overwritten.',
+  },
   HUB_INTERNAL: { status: 500, help: 'A fault of the hub; the log has it under the request id.' },
   HUB_LOCKED: { status: 0, help: 'Another hub runs on this data folder: stop it or choose another folder.' },
   HUB_MEDIA: {

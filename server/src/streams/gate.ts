@@ -1,5 +1,5 @@
 /**
- * The gate: the only way in and out for live video. A player is let through with its session and an active grant of
+ * The gate: the only way in and out for video, live or recorded. A player is let through with its session and an active grant of
  * the same user, and cut the moment either ends; a publisher is let through while somebody watches its camera.
  *
  * Order that makes the cut safe: a viewing is registered first, then grant and session are read. An end that is
@@ -7,13 +7,17 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import type { HistorySpan, HistorySpeed } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import type { EdgeIdentity } from '../access/access.ts'
 import type { Principal } from '../access/principal.ts'
 import { HubError, type HubErrorCode } from '../errors.ts'
+import { admit, type Wanted } from './admission.ts'
 import { CameraStream, type StreamPlayer } from './camera-stream.ts'
-import { endOf, openCameras, stateAt } from './grant-policy.ts'
+import { type EdgeAsks, needEdge } from './edge-asks.ts'
+import type { TargetCamera } from './grant-cameras.ts'
 import type { Grants } from './grants.ts'
+import { HistoryStream } from './history-stream.ts'
 import type { StreamLimits } from './limits.ts'
 import type { MediaServer } from './media-server.ts'
 import { Player, type PlayerSink } from './player.ts'
@@ -37,15 +41,25 @@ const ANSWERS: Readonly<Record<WhyClosed, [HubErrorCode, string]>> = {
   'too slow': ['HUB_STREAM_NONE', 'the player did not keep up'],
   'no stream': ['HUB_STREAM_NONE', 'no picture came from the edge in time'],
   'stream lost': ['HUB_STREAM_NONE', 'the stream was lost'],
+  'history over': ['HUB_HISTORY_NONE', 'nothing more of the span is recorded'],
+  'nothing recorded': ['HUB_HISTORY_NONE', 'nothing of that time is recorded'],
+  'not playable': ['HUB_HISTORY_FORMAT', 'it was recorded in a format that cannot be played'],
   'hub stopped': ['HUB_STREAM_NONE', 'the hub is stopping'],
   'hub crashed': ['HUB_STREAM_NONE', 'the hub is stopping'],
 }
 
 export interface GateDeps extends StreamsDeps {
   grants: Grants
+  asks: EdgeAsks
   viewings: Viewings
   media: MediaServer
   bounds: StreamLimits
+}
+
+/** What a player asks for. Of history: where to begin, wall clock, and how fast. */
+export interface ToWatch extends Wanted {
+  atMs?: number | undefined
+  speed?: HistorySpeed | undefined
 }
 
 interface Viewing extends ViewingRecord {
@@ -53,7 +67,7 @@ interface Viewing extends ViewingRecord {
   why?: WhyClosed
   isRecorded: boolean
   expiry?: NodeJS.Timeout
-  stream?: CameraStream
+  stream?: CameraStream | HistoryStream
   /** In the stream's set of players. */
   place: StreamPlayer
   sink: PlayerSink
@@ -68,6 +82,7 @@ export class Gate {
   readonly #now: () => number
   readonly #viewings = new Set<Viewing>()
   readonly #streams = new Map<string, CameraStream>()
+  readonly #histories = new Set<HistoryStream>()
   readonly #closing = new Set<Promise<void>>()
   readonly #counters = { viewingsOpened: 0, playersSkipped: 0, tagsDropped: 0 }
   readonly #closed: Partial<Record<WhyClosed, number>> = {}
@@ -101,11 +116,11 @@ export class Gate {
    * Lets a player through. `cameraId` may be left out where the grant is for one camera. Resolves when the first picture
    * has been written, or when the player has left; `left` aborts when its connection is gone. Throws HUB_NOT_FOUND for a
    * grant that is not the caller's and a camera that it does not open, HUB_GRANT_PENDING, HUB_GRANT_ENDED,
-   * HUB_GRANT_KIND, HUB_NOT_SIGNED_IN, HUB_STREAM_FULL, HUB_STREAM_NONE.
+   * HUB_GRANT_KIND, HUB_NOT_SIGNED_IN, HUB_STREAM_FULL, HUB_STREAM_NONE, HUB_HISTORY_NONE, HUB_HISTORY_FORMAT.
    */
   async watch(
     viewer: Principal,
-    wanted: { grantId: string; cameraId: string | undefined },
+    wanted: ToWatch,
     way: { sink: PlayerSink; left: AbortSignal },
   ): Promise<void> {
     const viewing = this.#register(viewer, wanted, way.sink)
@@ -113,7 +128,7 @@ export class Gate {
     if (way.left.aborted) leave()
     way.left.addEventListener('abort', leave, { once: true })
     try {
-      await this.#admit(viewing)
+      await this.#admit(viewing, wanted)
     } catch (error) {
       this.#forget(viewing)
       throw error
@@ -155,6 +170,7 @@ export class Gate {
     for (const [cameraId, stream] of this.#streams) {
       if (!stream.look(nowMs)) this.#streams.delete(cameraId)
     }
+    for (const stream of this.#histories) stream.look(nowMs)
     await this.#lookAtSessions()
     // A camera may have gone from its group, or moved, or become stricter than the grant is.
     await this.#deps.grants.check([...new Set([...this.#viewings].map(({ grantId }) => grantId))])
@@ -179,11 +195,7 @@ export class Gate {
     while (this.#closing.size > 0) await Promise.all(this.#closing)
   }
 
-  #register(
-    viewer: Principal,
-    { grantId, cameraId = '' }: { grantId: string; cameraId: string | undefined },
-    sink: PlayerSink,
-  ): Viewing {
+  #register(viewer: Principal, { grantId, cameraId = '' }: ToWatch, sink: PlayerSink): Viewing {
     const { bounds } = this.#deps
     if (this.#isClosed) throw new HubError('HUB_STREAM_NONE', 'the hub is stopping')
     if (this.#viewings.size >= bounds.maxPlayers) {
@@ -217,32 +229,20 @@ export class Gate {
     return viewing
   }
 
-  async #admit(viewing: Viewing): Promise<void> {
+  async #admit(viewing: Viewing, wanted: ToWatch): Promise<void> {
     const { grants, viewings } = this.#deps
-    const { grantId, viewer } = viewing
-    const [grant, sessions] = await Promise.all([
-      grants.find(grantId),
+    const { viewer } = viewing
+    const [admitted, sessions] = await Promise.all([
+      // Refused only after the session has been looked at: who has none is told nothing else.
+      admit(grants, viewer.userId, wanted, this.#now).catch((error: Error) => error),
       this.#livingSessions([viewer.sessionHash]),
     ])
     if (!sessions.has(viewer.sessionHash)) throw cutError('session ended')
-    // Another's grant is not told from one that does not exist.
-    if (!grant || grant.userId !== viewer.userId) {
-      throw new HubError('HUB_NOT_FOUND', `no grant ${grantId}`)
-    }
-    const nowMs = this.#now()
-    const state = stateAt(grant, nowMs)
-    if (state === 'pending') throw new HubError('HUB_GRANT_PENDING', 'the grant waits for its approval')
-    if (state !== 'active' || endOf(grant, nowMs)) {
-      throw new HubError('HUB_GRANT_ENDED', `the grant does not hold any more: ${state}`)
-    }
-    if (grant.history) throw new HubError('HUB_GRANT_KIND', 'the grant is for history, not for live video')
-    const open = openCameras(grant, nowMs)
-    const isNamed = viewing.cameraId !== '' || grant.target.kind === 'group'
-    const camera = isNamed ? open.find(({ cameraId }) => cameraId === viewing.cameraId) : open[0]
-    if (!camera) {
-      throw new HubError('HUB_NOT_FOUND', `the grant ${grantId} opens no camera ${viewing.cameraId}`)
-    }
+    if (admitted instanceof Error) throw admitted
+    const { grant, camera } = admitted
     viewing.cameraId = camera.cameraId
+    const stream = grant.history ? await this.#historyOf(camera, grant.history, wanted) : undefined
+    if (stream) viewing.history = { atMs: wanted.atMs ?? grant.history!.fromMs, speed: wanted.speed ?? 1 }
     if (viewing.why) throw cutError(viewing.why)
     await viewings.open(viewing)
     viewing.isRecorded = true
@@ -253,8 +253,19 @@ export class Gate {
     }
     const leftMs = Math.min(Math.max(0, grant.endAtMs - this.#now()), MAX_TIMER_MS)
     viewing.expiry = setTimeout(() => this.#close(viewing, 'grant expired'), leftMs)
-    viewing.stream = this.#streamOf(camera.cameraId, camera.edgeId)
+    viewing.stream = stream ?? this.#streamOf(camera.cameraId, camera.edgeId)
+    if (stream) this.#histories.add(stream)
     viewing.stream.attach(viewing.place)
+  }
+
+  /** Throws HUB_STREAM_NONE while the edge is offline: nothing is recorded anywhere else. */
+  async #historyOf(camera: TargetCamera, span: HistorySpan, wanted: ToWatch): Promise<HistoryStream> {
+    const { asks, bounds } = this.#deps
+    await needEdge(this.#deps.relational.read, camera.edgeId)
+    const { edgeId, cameraId } = camera
+    const atMs = Math.min(Math.max(wanted.atMs ?? span.fromMs, span.fromMs), span.toMs)
+    const asked = { edgeId, cameraId, span }
+    return new HistoryStream({ asked, atMs, speed: wanted.speed ?? 1, asks, limits: bounds })
   }
 
   #streamOf(cameraId: string, edgeId: string): CameraStream {
@@ -283,7 +294,8 @@ export class Gate {
     viewing.why = why
     const hasBegun = viewing.place.player.hasBegun
     const bytes = viewing.place.player.sentBytes
-    if (hasBegun) viewing.sink.cut()
+    if (hasBegun && why === 'history over') viewing.sink.end()
+    else if (hasBegun) viewing.sink.cut()
     this.#forget(viewing)
     // A player that has not begun can still be told why; one that has left needs no answer.
     if (hasBegun || why === 'player left') viewing.started.resolve()
@@ -295,6 +307,7 @@ export class Gate {
     this.#viewings.delete(viewing)
     clearTimeout(viewing.expiry)
     viewing.stream?.detach(viewing.place)
+    if (viewing.stream instanceof HistoryStream) this.#histories.delete(viewing.stream)
     // Nobody waits for it when `#admit` has thrown.
     viewing.started.promise.catch(() => undefined)
   }
@@ -307,9 +320,10 @@ export class Gate {
 
   /** A store that fails now leaves the row open; the next start closes it. */
   async #recordPersistently(viewing: Viewing, why: WhyClosed, bytes: number): Promise<void> {
+    const shown = viewing.stream instanceof HistoryStream ? viewing.stream.shown : undefined
     for (let attempt = 1; attempt <= CLOSE_ATTEMPTS; attempt++) {
       try {
-        return await this.#deps.viewings.close(viewing, { bytes, why })
+        return await this.#deps.viewings.close(viewing, { bytes, why, shown })
       } catch (err) {
         const { viewingId } = viewing
         this.#log.error({ err, viewingId, attempt }, 'a viewing could not be closed on the record')

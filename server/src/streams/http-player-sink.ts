@@ -37,6 +37,10 @@ export class HttpPlayerSink implements PlayerSink {
     raw.uncork()
   }
 
+  end(): void {
+    this.#reply.raw.end()
+  }
+
   cut(): void {
     const { raw } = this.#reply
     if (raw.socket) resetConnection(raw.socket)

@@ -15,6 +15,8 @@ export interface PlayerSink {
   write(pieces: readonly Buffer[]): void
   /** Bytes written that the network has not taken yet. */
   readonly waitingBytes: number
+  /** Ends the connection in order: what waits still goes out. */
+  end(): void
   /** Ends the connection and throws away what waits, in the operating system too. */
   cut(): void
 }

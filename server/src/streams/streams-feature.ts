@@ -1,11 +1,13 @@
 /** Composes the streams feature: grants, the gate, the media server behind it, and the watch over all of them. */
 import { isSameOrigin } from '../access/origin.ts'
+import { EdgeAsks } from './edge-asks.ts'
 import { Gate } from './gate.ts'
 import { gateRoutes } from './gate-routes.ts'
 import { grantRoutes } from './grant-routes.ts'
 import { Grants } from './grants.ts'
 import { groupRoutes } from './group-routes.ts'
 import { Groups } from './groups.ts'
+import { HistoryAccess } from './history-access.ts'
 import { STREAM_LIMITS } from './limits.ts'
 import { MediaServer } from './media-server.ts'
 import { Policies } from './policies.ts'
@@ -20,7 +22,9 @@ export function streamsFeature(deps: StreamsDeps): Streams {
   const { relational, audit, config } = deps
   const policies = new Policies({ relational, audit, rootScope: config.rootScope, changed: look })
   const viewings = new Viewings(deps)
-  const gate = new Gate({ ...deps, grants, viewings, media, bounds })
+  const asks = new EdgeAsks({ sendHistory: deps.sendHistory, log: log.child({ component: 'history' }) })
+  const history = new HistoryAccess({ ...deps, grants, asks })
+  const gate = new Gate({ ...deps, grants, asks, viewings, media, bounds })
   const stopListening: (() => void)[] = []
   let timer: NodeJS.Timeout | undefined
   let looking: Promise<void> | undefined
@@ -74,7 +78,11 @@ export function streamsFeature(deps: StreamsDeps): Streams {
       await app.register(grantRoutes(grants, policies))
       await app.register(groupRoutes(new Groups(deps)))
       await app.register(
-        gateRoutes(gate, { isSameOrigin: (headers) => isSameOrigin(headers, config.trustProxy) }),
+        gateRoutes(gate, {
+          isSameOrigin: (headers) => isSameOrigin(headers, config.trustProxy),
+          history,
+          asks,
+        }),
       )
     },
     async sweepViewings(livingHubs) {
@@ -88,6 +96,7 @@ export function streamsFeature(deps: StreamsDeps): Streams {
       look()
     },
     look,
+    history,
     grantViews: (grantIds) => grants.views(grantIds),
     stats: () => ({ ...gate.stats(), mediaServerRestarts: media.restarts }),
   }

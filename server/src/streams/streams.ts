@@ -1,12 +1,13 @@
 /** What the streams feature needs and offers: grants, and the gate that lets their bytes through and cuts them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { Grant, RelayCommand } from '@patrolhub/protocol'
+import type { Grant, HistoryCommand, RelayCommand } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import type { Access } from '../access/access.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { ChangeLog } from '../changes/changes.ts'
 import type { HubConfig } from '../config.ts'
 import type { Relational } from '../ports/relational.ts'
+import type { HistoryAccess } from './history-access.ts'
 import type { StreamLimits } from './limits.ts'
 
 export interface StreamsDeps {
@@ -19,6 +20,8 @@ export interface StreamsDeps {
   access: Pick<Access, 'onSessionsEnded' | 'onUsersChanged'>
   /** Tells an edge to publish a camera or to stop, over MQTT. An edge that is away does not get it: it is told again. */
   sendRelay(edgeId: string, command: RelayCommand): void | Promise<void>
+  /** Asks an edge about its recordings, over MQTT, once. */
+  sendHistory(edgeId: string, command: HistoryCommand): void | Promise<void>
   log: Logger
   limits?: Partial<StreamLimits>
   /** Wall clock; tests give their own. */
@@ -40,6 +43,8 @@ export interface Streams {
   incidentsChanged(incidentIds: ReadonlySet<string>): Promise<void>
   /** Cuts the viewings of these sessions. */
   cutSessions(sessionHashes: readonly string[]): void
+  /** Recorded history under a grant, for exports. */
+  history: HistoryAccess
   /** Looks soon at everything that may have to end. */
   look(): void
   /** Grants as screens show them; see Grants.views. */
@@ -76,5 +81,8 @@ export type WhyClosed =
   | 'too slow'
   | 'no stream'
   | 'stream lost'
+  | 'history over'
+  | 'nothing recorded'
+  | 'not playable'
   | 'hub stopped'
   | 'hub crashed'

@@ -1,4 +1,5 @@
 /** Viewings on the record: a row and an audit entry when a player opens and when it closes, also after a crash. */
+import type { HistorySpan } from '@patrolhub/protocol'
 import type { Principal } from '../access/principal.ts'
 import type { StreamsDeps, WhyClosed } from './streams.ts'
 
@@ -8,6 +9,8 @@ export interface ViewingRecord {
   cameraId: string
   viewer: Principal
   openedAtMs: number
+  /** Of history: where the player asked to begin, and how fast. */
+  history?: { atMs: number; speed: number }
 }
 
 export class Viewings {
@@ -22,7 +25,7 @@ export class Viewings {
   /** Before the first byte: what is not on the record is not shown. */
   async open(viewing: ViewingRecord): Promise<void> {
     const { relational, audit, hubId } = this.#deps
-    const { viewingId, grantId, cameraId, viewer, openedAtMs } = viewing
+    const { viewingId, grantId, cameraId, viewer, openedAtMs, history } = viewing
     await relational.write.transaction().execute(async (trx) => {
       await trx
         .insertInto('viewing')
@@ -42,12 +45,16 @@ export class Viewings {
         actor: viewer,
         action: 'viewing.opened',
         subject: `camera:${cameraId}`,
-        detail: { viewingId, grantId },
+        detail: { viewingId, grantId, ...(history ? { history } : {}) },
       })
     })
   }
 
-  async close(viewing: ViewingRecord, end: { bytes: number; why: WhyClosed }): Promise<void> {
+  /** `shown`: of history, the wall clock of the first and the last picture that went out. */
+  async close(
+    viewing: ViewingRecord,
+    end: { bytes: number; why: WhyClosed; shown: HistorySpan | undefined },
+  ): Promise<void> {
     const { relational, audit } = this.#deps
     const { viewingId, grantId, cameraId, viewer, openedAtMs } = viewing
     const closedAtMs = this.#now()

@@ -11,7 +11,7 @@ import type { PlayerSink } from './player.ts'
 
 /** Players have nothing to say. */
 const MAX_INCOMING_BYTES = 1024
-const PLAYER_PATH = /^\/media\/live\//
+const PLAYER_PATH = /^\/media\/(live|history)\//
 
 export interface Upgrade {
   socket: Duplex
@@ -19,7 +19,7 @@ export interface Upgrade {
   head: Buffer
 }
 
-/** Routes requests for a WebSocket below /media/live like any other; answers which requests are such. */
+/** Routes requests for a WebSocket below /media/live and /media/history like any other; answers which requests are such. */
 export function routeUpgrades(app: FastifyInstance): WeakMap<IncomingMessage, Upgrade> {
   const upgrades = new WeakMap<IncomingMessage, Upgrade>()
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -77,6 +77,10 @@ export class WsPlayerSink implements PlayerSink {
     const ws = this.#ws
     if (!ws || ws.readyState !== ws.OPEN) return
     for (const piece of pieces) ws.send(piece)
+  }
+
+  end(): void {
+    this.#ws?.close(1000)
   }
 
   cut(): void {

@@ -11,7 +11,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { Changes, Grant, RelayCommand, Role, Sensitivity } from '@patrolhub/protocol'
+import type { Changes, Grant, HistoryCommand, RelayCommand, Role, Sensitivity } from '@patrolhub/protocol'
 import {
   encodeFlvHeader,
   FlvReader,
@@ -51,6 +51,7 @@ export interface RelayingHub {
   url: string
   onRelay(listener: RelayListener): void
 }
+type HistoryListener = (edgeId: string, command: HistoryCommand) => void
 type RelayListener = (edgeId: string, command: RelayCommand) => void
 
 export async function startStreamsHub(options: { limits?: Partial<StreamLimits>; folder?: string } = {}) {
@@ -73,6 +74,8 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
   })
   const relays: { edgeId: string; command: RelayCommand; atMs: number }[] = []
   const relayListeners = new Set<RelayListener>()
+  const asked: { edgeId: string; command: HistoryCommand }[] = []
+  const historyListeners = new Set<HistoryListener>()
   const streams = streamsFeature({
     config,
     hubId: randomUUID(),
@@ -86,6 +89,10 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     sendRelay(edgeId, command) {
       relays.push({ edgeId, command, atMs: performance.now() })
       for (const listener of relayListeners) listener(edgeId, command)
+    },
+    sendHistory(edgeId, command) {
+      asked.push({ edgeId, command })
+      for (const listener of historyListeners) listener(edgeId, command)
     },
   })
   const incidents = incidentsFeature({
@@ -266,6 +273,9 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     clock,
     relays,
     onRelay: (listener: RelayListener) => void relayListeners.add(listener),
+    /** What edges were asked about their recordings, in order. */
+    asked,
+    onHistory: (listener: HistoryListener) => void historyListeners.add(listener),
     viewer,
     openSession,
     edge,
