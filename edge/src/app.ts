@@ -8,6 +8,7 @@ import type { EdgeConfig, EdgeEnvironment } from './config.ts'
 import { findModel, type LoadedModelInfo, modelFolders, readModelCatalogue } from './detect/model-file.ts'
 import { EdgeError } from './errors.ts'
 import { EvidenceStore } from './evidence/evidence-store.ts'
+import { Box } from './health/box.ts'
 import { Health } from './health/health.ts'
 import { History } from './history/history.ts'
 import { Intake } from './intake/intake.ts'
@@ -197,8 +198,13 @@ export class EdgeApp {
     this.#uplink = uplink
     await this.#add('uplink', uplink, () => uplink.start())
 
+    const box = new Box(config.dataDir)
     const health = new Health({
       everySeconds: config.healthSeconds,
+      box: () => box.health(),
+      hubClock: () => uplink.hubClock,
+      recordingLosses: () => recording.losses,
+      evidencePending: () => evidence.stats().pending,
       cameras: () => cameras.health(),
       journalRecords: () => journal.stats().records,
       refusedMessages: () =>

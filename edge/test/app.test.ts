@@ -266,6 +266,9 @@ describe('a running edge', () => {
     await waitFor('health tells of the refused message', () =>
       ofKind<HealthRecord>('health').some((health) => health.refusedMessages === 1),
     )
+    const health = ofKind<HealthRecord>('health').at(-1)!
+    expect(health).toMatchObject({ recording: { droppedPictures: 0, lostSegments: 0 }, evidencePending: 0 })
+    expect(health.box!.diskFreeMb).toBeGreaterThan(0)
     expect(hub.hellos[0]).toMatchObject({
       checkpoints: [{ checkpointId: 'gate', lanes: 2 }],
       sensors: [{ sensorId: 'river', unit: 'm' }],

@@ -142,6 +142,8 @@ describe('devices', () => {
     const overview = (await admin.ask('GET', '/api/overview')).json as Overview
     expect(overview).toMatchObject({ camerasOnline: 1, framesAnalysed: 30, edgesOnline: 1 })
     expect(cameras).toHaveLength(1)
+    const [known] = ((await admin.ask('GET', '/api/devices')).json as DeviceList).edges
+    expect(known!.health).toMatchObject({ memoryMb: 1, journalRecords: 0 })
     edge.mqtt.stream.destroy()
     await expect
       .poll(() => cameras.at(-1)?.health)

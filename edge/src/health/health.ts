@@ -4,6 +4,10 @@ import type { Logger } from 'pino'
 
 export interface HealthOptions {
   everySeconds: number
+  box: () => Promise<HealthRecord['box']>
+  hubClock: () => HealthRecord['hubClock']
+  recordingLosses: () => NonNullable<HealthRecord['recording']>
+  evidencePending: () => number
   cameras: () => CameraHealth[]
   journalRecords: () => number
   refusedMessages: () => number
@@ -45,7 +49,9 @@ export class Health {
   }
 
   /** What is true now; `cpuPercent` is of one core, of this process without ffmpeg, since the last call. */
-  record(): HealthRecord {
+  async record(): Promise<HealthRecord> {
+    const box = await this.#options.box()
+    const hubClock = this.#options.hubClock()
     const nowMs = performance.now()
     const micros = cpuMicros()
     const elapsedMs = nowMs - this.#lastAtMs
@@ -56,6 +62,10 @@ export class Health {
       kind: 'health',
       atMs: Date.now(),
       uptimeSeconds: Math.round((nowMs - this.#startedMs) / 1000),
+      ...(box ? { box } : {}),
+      ...(hubClock ? { hubClock } : {}),
+      recording: this.#options.recordingLosses(),
+      evidencePending: this.#options.evidencePending(),
       cpuPercent: Math.max(0, Math.round(cpuPercent * 10) / 10),
       memoryMb: Math.round(process.memoryUsage.rss() / 1024 ** 2),
       journalRecords: this.#options.journalRecords(),
@@ -68,8 +78,8 @@ export class Health {
     // One at a time: while the disk does not answer, more of the same would only wait.
     if (this.#isWriting) return
     this.#isWriting = true
-    this.#options
-      .append(this.record())
+    this.record()
+      .then((record) => this.#options.append(record))
       .catch((err: unknown) => this.#options.log.error({ err }, 'a health record could not be kept'))
       .finally(() => {
         this.#isWriting = false

@@ -38,6 +38,15 @@ export class Recording {
     return this.#rings.get(cameraId)
   }
 
+  /** What the disk did not take, all cameras together. */
+  get losses(): CameraRing['losses'] {
+    const all = [...this.#rings.values()].map(({ losses }) => losses)
+    return {
+      droppedPictures: all.reduce((sum, { droppedPictures }) => sum + droppedPictures, 0),
+      lostSegments: all.reduce((sum, { lostSegments }) => sum + lostSegments, 0),
+    }
+  }
+
   get bytes(): number {
     return [...this.#rings.values()].reduce((sum, ring) => sum + ring.bytes, 0)
   }

@@ -21,6 +21,7 @@ import type { Logger } from 'pino'
 import { Backoff } from '../backoff.ts'
 import type { Journal, JournalSlice } from '../journal/journal.ts'
 import { redact } from '../redact.ts'
+import { HubClock } from './hub-clock.ts'
 import { HubLink, type HubLinkOptions } from './hub-link.ts'
 import { type SenderTiming, StreamSender } from './stream-sender.ts'
 
@@ -85,6 +86,12 @@ const parseRelay = jsonParser(RelayCommand)
 const parseHistory = jsonParser(HistoryCommand)
 const parseOffer = jsonParser(SettingsOffer)
 
+interface Sent {
+  lastSeq: number
+  /** Monotonic. */
+  sentMs: number
+}
+
 export class Uplink {
   readonly #options: UplinkOptions
   readonly #timing: UplinkTiming
@@ -93,6 +100,9 @@ export class Uplink {
   readonly #senders: Record<Stream, StreamSender>
   readonly #stop = new AbortController()
   readonly #timers: Partial<Record<Stream, NodeJS.Timeout>> = {}
+  readonly #clock = new HubClock()
+  #sentHello: Sent | undefined
+  readonly #sentBatches: Partial<Record<Stream, Sent>> = {}
   readonly #isReading: Record<Stream, boolean> = { alerts: false, measurements: false }
   #link: HubLink | undefined
   #givenUp = Promise.withResolvers<string>()
@@ -138,7 +148,13 @@ export class Uplink {
     if (!this.#link) return
     this.#link.publishHello(this.#hello())
     const nowMs = performance.now()
+    this.#sentHello = { lastSeq: 0, sentMs: nowMs }
     for (const stream of STREAMS) this.#senders[stream].helloSent(nowMs)
+  }
+
+  /** How far the hub's clock is ahead of this one's. */
+  get hubClock(): { offsetMs: number; errorMs: number } | undefined {
+    return this.#clock.offset(performance.now())
   }
 
   stats(): UplinkStats {
@@ -236,6 +252,7 @@ export class Uplink {
 
   #answered(cursor: Cursor): void {
     const { stream } = cursor
+    this.#noteClock(cursor)
     const upTo = this.#senders[stream].answered(cursor, this.#journal.epoch, this.#journal.bounds(stream))
     if (upTo !== undefined) this.#journal.truncate(stream, upTo)
     if (cursor.reason === 'gap' || cursor.reason === 'epoch') {
@@ -243,6 +260,18 @@ export class Uplink {
     }
     // A hello that one stream needs answers for both.
     this.#advanceAll()
+  }
+
+  /** Only an answer to what was sent last says how long it took. */
+  #noteClock({ stream, reason, upTo, hubAtMs }: Cursor): void {
+    const sent = reason === 'hello' ? this.#sentHello : this.#sentBatches[stream]
+    if (!sent || hubAtMs === undefined || (reason !== 'hello' && sent.lastSeq !== upTo)) return
+    this.#clock.note({
+      sentMs: sent.sentMs,
+      receivedMs: performance.now(),
+      receivedAtMs: Date.now(),
+      hubAtMs,
+    })
   }
 
   #advanceAll(): void {
@@ -268,8 +297,7 @@ export class Uplink {
           this.#givenUp.resolve('the hub does not answer')
           return
         }
-        link.publishHello(this.#hello())
-        for (const name of STREAMS) this.#senders[name].helloSent(nowMs)
+        this.sayHello()
         this.#advance(stream)
         return
       case 'send':
@@ -304,7 +332,10 @@ export class Uplink {
     }
     if (this.#link === link && sender.generation === generation) {
       link.publishBatch(stream, batchJson(this.#journal.epoch, slice))
-      sender.sent(slice.firstSeq, slice.firstSeq + slice.payloads.length - 1, performance.now())
+      const lastSeq = slice.firstSeq + slice.payloads.length - 1
+      const sentMs = performance.now()
+      sender.sent(slice.firstSeq, lastSeq, sentMs)
+      this.#sentBatches[stream] = { lastSeq, sentMs }
       this.#stats.batchesSent += 1
       this.#stats.recordsSent += slice.payloads.length
       if (slice.lost)

@@ -175,12 +175,47 @@ export const CameraHealth = Type.Object(
 )
 export type CameraHealth = Static<typeof CameraHealth>
 
+/** The machine that an edge runs on. */
+export const BoxHealth = Type.Object(
+  {
+    /** Of all cores together, everything that runs. */
+    cpuPercent: Type.Number({ minimum: 0, maximum: 100 }),
+    memoryFreeMb: Type.Number({ minimum: 0 }),
+    memoryTotalMb: Type.Number({ minimum: 0 }),
+    /** Of the disk with the data folder; missing if it does not answer. */
+    diskFreeMb: Type.Optional(Type.Number({ minimum: 0 })),
+    diskTotalMb: Type.Optional(Type.Number({ minimum: 0 })),
+    /** Of its hottest zone; missing where it has no sensor. */
+    temperatureC: Type.Optional(Type.Number()),
+  },
+  { additionalProperties: false },
+)
+export type BoxHealth = Static<typeof BoxHealth>
+
 /** State of one box and its cameras; counters are since the process started. */
 export const HealthRecord = Type.Object(
   {
     kind: Type.Literal('health'),
     atMs: EpochMs,
     uptimeSeconds: Type.Number({ minimum: 0 }),
+    box: Type.Optional(BoxHealth),
+    /** How far the hub's clock is ahead, and how wrong that may be; missing while the hub has not answered. */
+    hubClock: Type.Optional(
+      Type.Object(
+        { offsetMs: Type.Number(), errorMs: Type.Number({ minimum: 0 }) },
+        { additionalProperties: false },
+      ),
+    ),
+    /** What the disk did not take of the recordings. */
+    recording: Type.Optional(
+      Type.Object(
+        { droppedPictures: Type.Integer({ minimum: 0 }), lostSegments: Type.Integer({ minimum: 0 }) },
+        { additionalProperties: false },
+      ),
+    ),
+    /** Files of evidence that wait for the hub. */
+    evidencePending: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** Of the edge's own process, of one core. */
     cpuPercent: Type.Number({ minimum: 0 }),
     memoryMb: Type.Number({ minimum: 0 }),
     journalRecords: Type.Integer({ minimum: 0 }),

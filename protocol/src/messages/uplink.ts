@@ -55,6 +55,8 @@ export const Cursor = Type.Object(
       Type.Literal('gap'),
       Type.Literal('epoch'),
     ]),
+    /** The hub's clock when it answered. */
+    hubAtMs: Type.Optional(EpochMs),
   },
   { additionalProperties: false },
 )

@@ -1,8 +1,14 @@
 import { type Static, Type } from 'typebox'
-import { CameraHealth } from '../messages/record.ts'
+import { CameraHealth, HealthRecord } from '../messages/record.ts'
 import { CameraDescription, CheckpointDescription, SensorDescription } from '../messages/uplink.ts'
 import { RegionCode } from '../region.ts'
 import { EpochMs } from '../units.ts'
+
+const { kind: _kind, cameras: _cameras, ...boxFields } = HealthRecord.properties
+
+/** What an edge last said of itself and its box. */
+export const EdgeHealth = Type.Object(boxFields)
+export type EdgeHealth = Static<typeof EdgeHealth>
 
 export const Edge = Type.Object({
   edgeId: Type.String(),
@@ -10,6 +16,7 @@ export const Edge = Type.Object({
   region: RegionCode,
   state: Type.Union([Type.Literal('online'), Type.Literal('offline'), Type.Literal('never seen')]),
   lastSeenAtMs: Type.Optional(EpochMs),
+  health: Type.Optional(EdgeHealth),
   software: Type.String(),
   detectorId: Type.Optional(Type.String()),
 })

@@ -6,6 +6,8 @@ import type {
   DeviceList,
   DispatchState,
   Edge,
+  EdgeHealth,
+  HealthRecord,
   NewEdge,
   Region,
   Sensor,
@@ -36,6 +38,7 @@ interface EdgeRow {
   last_seen_at_ms: number | null
   software: string
   detector_id: string | null
+  health: string | null
 }
 
 const EDGE_COLUMNS = [
@@ -46,6 +49,7 @@ const EDGE_COLUMNS = [
   'edge.software',
   'edge.detector_id',
   'edge.last_seen_at_ms',
+  'edge.health',
 ] as const
 const DEVICE_COLUMNS = [
   'device.device_id',
@@ -73,6 +77,7 @@ export function toEdge(row: EdgeRow): Edge {
     software: row.software,
     ...(row.last_seen_at_ms === null ? {} : { lastSeenAtMs: row.last_seen_at_ms }),
     ...(row.detector_id === null ? {} : { detectorId: row.detector_id }),
+    ...(row.health === null ? {} : { health: JSON.parse(row.health) as EdgeHealth }),
   }
 }
 
@@ -237,6 +242,18 @@ export async function deleteDevices(
 }
 
 /** False, and nothing done, for a camera that is not this edge's. */
+export async function updateEdgeHealth(
+  db: DbOrTransaction,
+  edgeId: string,
+  { kind: _kind, cameras: _cameras, ...health }: HealthRecord,
+): Promise<void> {
+  await db
+    .updateTable('edge')
+    .set({ health: JSON.stringify(health) })
+    .where('edge_id', '=', edgeId)
+    .execute()
+}
+
 export async function updateHealth(
   db: DbOrTransaction,
   edgeId: string,

@@ -148,6 +148,7 @@ class DeviceService implements Devices {
   }
 
   async noteHealth(trx: Transaction<Tables>, edge: EdgeIdentity, record: HealthRecord): Promise<void> {
+    await store.updateEdgeHealth(trx, edge.edgeId, record)
     const changed: string[] = []
     for (const health of record.cameras) {
       const isOwn = await store.updateHealth(trx, edge.edgeId, health)

@@ -147,5 +147,5 @@ export async function setAside(
 }
 
 export function cursorMessage(key: CursorKey, upTo: number, reason: Cursor['reason']): Cursor {
-  return { stream: key.stream, epoch: key.epoch, upTo, reason }
+  return { stream: key.stream, epoch: key.epoch, upTo, reason, hubAtMs: Date.now() }
 }

@@ -1,4 +1,7 @@
-/** Settings that engineers give an edge from the hub: every version with what became of it. */
+/**
+ * Settings that engineers give an edge from the hub: every version with what became of it; and how the box of an edge
+ * does.
+ */
 import type { Kysely } from 'kysely'
 
 export async function up(db: Kysely<unknown>): Promise<void> {
@@ -14,4 +17,5 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('problems', 'text', (column) => column.notNull())
     .addPrimaryKeyConstraint('edge_settings_key', ['edge_id', 'version'])
     .execute()
+  await db.schema.alterTable('edge').addColumn('health', 'text').execute()
 }

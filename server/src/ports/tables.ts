@@ -69,6 +69,8 @@ export interface EdgeTable {
   last_seen_at_ms: number | null
   software: string
   detector_id: string | null
+  /** EdgeHealth of the newest health record. */
+  health: ColumnType<Json | null, Json | null | undefined>
 }
 
 /** See devices/edge-settings.ts. */

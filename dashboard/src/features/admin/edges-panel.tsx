@@ -13,6 +13,7 @@ import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { StateDot, type Tone } from '../../ui/state-mark.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
+import { EdgeHealthFigures } from './edge-health.tsx'
 import { EdgeSettingsDialog } from './edge-settings-dialog.tsx'
 import { NewDialog } from './new-dialog.tsx'
 import { RegionField } from './region-field.tsx'
@@ -97,6 +98,10 @@ export function EdgesPanel() {
             {
               title: t('devices.lastSeen'),
               cell: (edge) => (edge.lastSeenAtMs === undefined ? '–' : <TimeText atMs={edge.lastSeenAtMs} />),
+            },
+            {
+              title: t('admin.box'),
+              cell: (edge) => (edge.health ? <EdgeHealthFigures health={edge.health} /> : '–'),
             },
             ...(may('edge.write')
               ? [
