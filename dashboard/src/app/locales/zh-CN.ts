@@ -519,7 +519,7 @@ export const zhCN: typeof en = {
     box: '主机',
     boxCpu: 'CPU {{value}}%',
     boxDisk: '磁盘剩余 {{value}} GB',
-    boxTemperature: '{{value}} °C',
+    boxTemperature: '温度 {{value}} °C',
     boxClock: '时钟偏差 {{value}} 秒',
     boxJournal: '待传记录 {{value}} 条',
     settings: '设置',
