@@ -15,6 +15,9 @@ import { runProgram } from './setup/run-program.mjs'
 
 const beganAtMs = Date.now()
 
+/** Those that look at the dashboard in a browser. */
+const BENCHES_ON_SCREEN = new Set(['glass-to-glass'])
+
 /** @type {Record<string, { does: string, run: (args: string[]) => Promise<number> }>} */
 const COMMANDS = {
   demo: {
@@ -94,8 +97,10 @@ const COMMANDS = {
         throw new SetupError(`usage: npm run bench -- NAME\nThere are: ${names.join(', ') || '(none yet)'}`)
       }
       await ensurePackages()
-      await ensurePrograms('bench', { mayLack: false })
+      const isOnScreen = BENCHES_ON_SCREEN.has(name)
+      await ensurePrograms(isOnScreen ? 'bench on screen' : 'bench', { mayLack: false })
       await ensureModels()
+      if (isOnScreen) await ensureDashboard()
       return node([`test/bench/${name}.ts`, ...args])
     },
   },

@@ -102,6 +102,7 @@ const NEEDS_OF = {
   edge: ['ffmpeg'],
   demo: ['ffmpeg'],
   bench: ['ffmpeg'],
+  'bench on screen': ['ffmpeg', 'chromium', 'gstreamer'],
   test: [
     'ffmpeg',
     'chromium',

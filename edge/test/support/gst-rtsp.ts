@@ -16,6 +16,10 @@ export interface GstCameraOptions {
   /** Pictures from one key frame to the next. */
   gop?: number
   bframes?: number
+  /** H.264, kbit/s. */
+  bitrate?: number
+  /** Pictures that carry the time at which they were taken; see picture-stamp.ts. */
+  stamped?: boolean
   pattern?: string
   user?: string
   password?: string
@@ -38,10 +42,9 @@ const READY_MS = 15_000
 
 /** Rejects with what the server said when it is not ready in time, so that a missing package is seen at once. */
 export async function startGstCamera(options: GstCameraOptions = {}): Promise<GstCamera> {
-  const args = Object.entries({ port: 0, ...options }).flatMap(([name, value]) => [
-    `--${name}`,
-    String(value),
-  ])
+  const args = Object.entries({ port: 0, ...options }).flatMap(([name, value]) =>
+    value === true ? [`--${name}`] : value === false ? [] : [`--${name}`, String(value)],
+  )
   // Debian's own Python: its packages hold the bindings.
   const child = spawn('/usr/bin/python3', [SCRIPT, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
   let said = ''

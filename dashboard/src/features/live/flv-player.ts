@@ -4,6 +4,7 @@
  * The mpegts.js worker stays off: it would be a blob script, which the hub's policy forbids.
  */
 import Mpegts from 'mpegts.js'
+import { LiveEdge } from './live-edge.ts'
 
 export type PlayerState =
   | { kind: 'connecting' }
@@ -30,6 +31,8 @@ const STALL_MS = 12_000
 /** A picture that has not moved for this long is not called live, though the hub may mend it by itself. */
 const FROZEN_MS = 2_000
 const CHECK_MS = 500
+/** How often the distance to the newest picture is looked at. */
+const EDGE_MS = 40
 /** Answers after which asking again is of no use: no session, no grant any more, no such grant. */
 const REFUSALS: ReadonlySet<number> = new Set([401, 403, 404])
 
@@ -48,6 +51,7 @@ export class FlvPlayer {
   #retryMs = RETRY_MIN_MS
   #retry: ReturnType<typeof setTimeout> | undefined
   #watch: ReturnType<typeof setInterval> | undefined
+  #edgeTimer: ReturnType<typeof setInterval> | undefined
   #isClosed = false
   /** Since it was started last. */
   #hasPlayed = false
@@ -79,10 +83,6 @@ export class FlvPlayer {
         enableWorker: false,
         enableStashBuffer: false,
         lazyLoad: false,
-        liveSync: true,
-        liveSyncMaxLatency: 0.9,
-        liveSyncTargetLatency: 0.4,
-        liveSyncPlaybackRate: 1.15,
         autoCleanupSourceBuffer: true,
         autoCleanupMaxBackwardDuration: 30,
         autoCleanupMinBackwardDuration: 10,
@@ -98,11 +98,30 @@ export class FlvPlayer {
     // A muted video may start by itself; where even that is refused, the controls are there.
     void Promise.resolve(player.play()).catch(() => {})
     this.#watchPicture(video)
+    this.#followEdge(video)
   }
 
   close(): void {
     this.#isClosed = true
     this.#release()
+  }
+
+  /** Stays near the newest picture. */
+  #followEdge(video: HTMLVideoElement): void {
+    const edge = new LiveEdge()
+    const look = () => {
+      const { buffered } = video
+      if (buffered.length === 0 || video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return
+      const endS = buffered.end(buffered.length - 1)
+      const { rate, jumpToReserveS } = edge.look(performance.now(), endS - video.currentTime)
+      if (jumpToReserveS !== undefined) video.currentTime = endS - jumpToReserveS
+      if (video.playbackRate !== rate) video.playbackRate = rate
+    }
+    video.onwaiting = () => {
+      // A jump waits for its picture, too.
+      if (this.#hasPlayed && !video.seeking) edge.ranDry(performance.now())
+    }
+    this.#edgeTimer = setInterval(look, EDGE_MS)
   }
 
   /** Tells `playing` once pictures advance, and starts again when they stop. */
@@ -168,7 +187,10 @@ export class FlvPlayer {
     this.#retry = undefined
     clearInterval(this.#watch)
     this.#watch = undefined
+    clearInterval(this.#edgeTimer)
+    this.#edgeTimer = undefined
     this.#options.video.ontimeupdate = null
+    this.#options.video.onwaiting = null
     this.#player?.destroy()
     this.#player = undefined
   }
