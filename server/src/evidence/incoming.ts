@@ -70,7 +70,7 @@ export class Incoming {
   /** Writes what comes to a file of its own and syncs it. Throws HUB_EVIDENCE_TOO_LARGE and leaves nothing behind then. */
   async receive(body: Readable, maxBytes: number): Promise<Received> {
     const path = join(this.#folder, randomUUID())
-    const file = await open(path, 'wx', 0o600)
+    const file = await open(path, 'wx+', 0o600)
     try {
       return await write({ path, file, body, maxBytes, hash: createHash('sha256'), bytes: 0 })
     } catch (error) {
