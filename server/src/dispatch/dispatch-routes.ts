@@ -1,4 +1,4 @@
-/** /api/dispatches: watchers see those of their scope, patrollers those of their teams. */
+/** /api/dispatches: watchers see those of their scope, who goes out those of their teams. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Alert, Dispatch, DispatchList, Evidence, NewDispatch, NewStep } from '@patrolhub/protocol'
 import { Type } from 'typebox'
@@ -6,7 +6,7 @@ import type { Principal } from '../access/principal.ts'
 import { HubError } from '../errors.ts'
 import { acceptStreams, answerWhileSending } from '../streamed-body.ts'
 import type { DispatchDeps } from './dispatch.ts'
-import { dispatchesById, findVisible, listVisible, type VisibleDispatch } from './dispatch-store.ts'
+import { dispatchesById, findOwn, findVisible, listVisible, type VisibleDispatch } from './dispatch-store.ts'
 import { checkTakesPhotos, sendTeam, takeStep } from './dispatching.ts'
 
 const PHOTO_TYPES = ['image/jpeg', 'image/png', 'image/webp']
@@ -20,8 +20,12 @@ export function dispatchRoutes(deps: DispatchDeps): FastifyPluginAsyncTypebox {
   const { relational, incidents, evidence, now = Date.now } = deps
   const { read } = relational
 
-  async function require(caller: Principal, dispatchId: string): Promise<VisibleDispatch> {
-    const dispatch = await findVisible(read, caller, dispatchId)
+  async function require(
+    caller: Principal,
+    dispatchId: string,
+    find = findVisible,
+  ): Promise<VisibleDispatch> {
+    const dispatch = await find(read, caller, dispatchId)
     if (!dispatch) throw new HubError('HUB_NOT_FOUND', `no dispatch ${dispatchId}`)
     return dispatch
   }
@@ -145,7 +149,7 @@ export function dispatchRoutes(deps: DispatchDeps): FastifyPluginAsyncTypebox {
       async (request, reply) => {
         const { principal: actor } = request
         const photo = await answerWhileSending(request, reply, async (body) => {
-          const dispatch = await require(actor, request.params.dispatchId)
+          const dispatch = await require(actor, request.params.dispatchId, findOwn)
           await checkTakesPhotos(read, evidence, dispatch)
           const { dispatchId, region } = dispatch
           const mime = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? ''

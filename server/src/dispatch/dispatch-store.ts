@@ -13,14 +13,22 @@ import type { DispatchIncidents, DispatchPhotos } from './needs.ts'
 /** A list has no pages: this many, the newest. */
 const MAX_LISTED = 200
 
-/** SQL condition: watchers see the dispatches of their scope, patrollers those of their own teams and no others. */
-export function isVisibleTo(
-  caller: Principal,
-  eb: ExpressionBuilder<Tables, 'dispatch'>,
-): Expression<SqlBool> {
-  if (may(caller, 'incident.read')) return inScope(caller, eb.ref('dispatch.region'))
-  if (caller.teamIds.length === 0) return sql<SqlBool>`1 = 0`
-  return eb('dispatch.team_id', 'in', [...caller.teamIds])
+type DispatchExpression = ExpressionBuilder<Tables, 'dispatch'>
+
+/** Goes out with teams, and so sees what these are sent to, wherever it is. */
+function goesOut(caller: Principal): boolean {
+  return may(caller, 'dispatch.step') && caller.teamIds.length > 0
+}
+
+/** SQL condition: of a team that the caller goes out with. */
+function isOfOwnTeam(caller: Principal, eb: DispatchExpression): Expression<SqlBool> {
+  return goesOut(caller) ? eb('dispatch.team_id', 'in', [...caller.teamIds]) : sql<SqlBool>`1 = 0`
+}
+
+/** SQL condition: whoever reads incidents sees the dispatches of their scope; whoever goes out, those of their teams. */
+function isVisibleTo(caller: Principal, eb: DispatchExpression): Expression<SqlBool> {
+  const own = isOfOwnTeam(caller, eb)
+  return may(caller, 'incident.read') ? eb.or([inScope(caller, eb.ref('dispatch.region')), own]) : own
 }
 
 export async function listVisible(
@@ -31,7 +39,7 @@ export async function listVisible(
   const states = DISPATCH_STATES.filter(
     (one) => state === 'all' || (one === 'closed') === (state === 'ended'),
   )
-  if (may(caller, 'incident.read')) {
+  if (may(caller, 'incident.read') && !goesOut(caller)) {
     return newestInScope(db, {
       table: 'dispatch',
       who: caller,
@@ -61,16 +69,33 @@ export interface VisibleDispatch {
 }
 
 /** The dispatch if the caller may see it. */
-export async function findVisible(
+export function findVisible(
   db: DbOrTransaction,
   caller: Principal,
   dispatchId: string,
+): Promise<VisibleDispatch | undefined> {
+  return find(db, dispatchId, (eb) => isVisibleTo(caller, eb))
+}
+
+/** The dispatch if it is of a team that the caller goes out with: only these are theirs to work on. */
+export function findOwn(
+  db: DbOrTransaction,
+  caller: Principal,
+  dispatchId: string,
+): Promise<VisibleDispatch | undefined> {
+  return find(db, dispatchId, (eb) => isOfOwnTeam(caller, eb))
+}
+
+async function find(
+  db: DbOrTransaction,
+  dispatchId: string,
+  isMeant: (eb: DispatchExpression) => Expression<SqlBool>,
 ): Promise<VisibleDispatch | undefined> {
   const row = await db
     .selectFrom('dispatch')
     .select(['dispatch_id', 'incident_id', 'region', 'state'])
     .where('dispatch_id', '=', dispatchId)
-    .where((eb) => isVisibleTo(caller, eb))
+    .where(isMeant)
     .executeTakeFirst()
   return (
     row && {

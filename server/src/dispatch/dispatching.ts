@@ -8,7 +8,7 @@ import { HubError } from '../errors.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import { deadlinesFrom } from './deadlines.ts'
 import type { DispatchDeps } from './dispatch.ts'
-import { findVisible, type VisibleDispatch } from './dispatch-store.ts'
+import { findOwn, type VisibleDispatch } from './dispatch-store.ts'
 import { incidentStateFor, isForward } from './steps.ts'
 import { requireTeam } from './teams.ts'
 
@@ -110,7 +110,7 @@ export async function takeStep(
     throw new HubError('HUB_BAD_REQUEST', 'note: say what was found and done')
   }
   return relational.write.transaction().execute(async (trx) => {
-    const dispatch = await findVisible(trx, actor, dispatchId)
+    const dispatch = await findOwn(trx, actor, dispatchId)
     if (!dispatch) throw new HubError('HUB_NOT_FOUND', `no dispatch ${dispatchId}`)
     const { state: from, incidentId } = dispatch
     const changed = isForward(from, to)
