@@ -291,7 +291,8 @@ export async function serveDashboard(app: FastifyInstance, folder: string, log: 
       },
     })
     files.setNotFoundHandler((request, reply) => {
-      const isPage = request.method === 'GET' && !INTERFACE_PATH.test(request.url)
+      const isPage =
+        (request.method === 'GET' || request.method === 'HEAD') && !INTERFACE_PATH.test(request.url)
       return isPage ? reply.sendFile('index.html') : answerNotFound(request)
     })
   })
