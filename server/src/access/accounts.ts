@@ -66,9 +66,11 @@ export class Accounts {
   async create(actor: Principal | undefined, user: NewUser): Promise<CreatedUser> {
     const { passwords, relational } = this.#deps
     requireReach(actor, 'user.write', user.scope)
+    await this.#deps.roles.seed()
+    // Before the hash, which takes long; and again with it, in the transaction.
+    await this.#deps.roles.requireGivable(relational.read, actor, user.role)
     const oneTimePassword = newOneTimePassword()
     const passwordHash = await passwords.hash(oneTimePassword)
-    await this.#deps.roles.seed()
     const userId = await relational.write
       .transaction()
       .execute((trx) => this.insert(trx, actor, user, { passwordHash, mustChange: true }))
