@@ -137,7 +137,7 @@ const ACCESS_TEXT: Readonly<Record<string, string>> = {
 }
 
 export function apiPage(document: OpenApi, table: readonly RouteAccessRow[]): string {
-  const access = new Map(table.map((row) => [`${row.method} ${toOpenApiPath(row.url)}`, row.access]))
+  const access = new Map(table.map((row) => [`${row.method} ${toOpenApiPath(row.url)}`, row]))
   const used = new Set<string>(['ApiError'])
   const sections = Object.entries(document.paths)
     .flatMap(([path, operations]) =>
@@ -151,8 +151,9 @@ export function apiPage(document: OpenApi, table: readonly RouteAccessRow[]): st
     .map(({ path, method, operation }) => {
       const lines = [`### ${method} ${path}`, '']
       if (operation.summary) lines.push(`${operation.summary}.`, '')
-      const who = access.get(`${method} ${path}`) ?? ''
-      lines.push(`- for: ${ACCESS_TEXT[who] ?? `permission \`${who}\``}`)
+      const { access: who = '', orAccess } = access.get(`${method} ${path}`) ?? {}
+      const also = orAccess ? ` or \`${orAccess}\`` : ''
+      lines.push(`- for: ${ACCESS_TEXT[who] ?? `permission \`${who}\`${also}`}`)
       for (const { name, in: place, required, schema } of operation.parameters ?? []) {
         const optional = required ? '' : ', optional'
         const fallback = schema.default === undefined ? '' : `, default \`${JSON.stringify(schema.default)}\``

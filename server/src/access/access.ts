@@ -103,11 +103,14 @@ export interface RouteAccessRow {
   method: string
   url: string
   access: RouteAccess
+  orAccess?: Permission
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: RouteAccess
+    /** Also for whoever has this permission instead. */
+    orAccess?: Permission
     /** Also for somebody whose one-time password has not been replaced yet. */
     beforePasswordChange?: boolean
     /** Also for somebody whose role needs a second factor that is not set up yet. */

@@ -5,7 +5,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HubError } from '../errors.ts'
 import type { EdgeIdentity, RouteAccess, RouteAccessRow, SignedIn } from './access.ts'
-import { decide, whyNot } from './decide.ts'
+import { decide, may, whyNot } from './decide.ts'
+import type { Permission } from './permissions.ts'
 import type { Principal } from './principal.ts'
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -21,7 +22,7 @@ interface DeclaredRoute {
   method: string
   url: string
   /** Kept, not copied: a plugin may still complete it in its own onRoute hook. */
-  options: { config?: { access?: RouteAccess } | undefined }
+  options: { config?: { access?: RouteAccess; orAccess?: Permission } | undefined }
 }
 
 export class Guard {
@@ -67,8 +68,9 @@ export class Guard {
   table(): RouteAccessRow[] {
     return this.#routes
       .flatMap(({ method, url, options }) => {
-        const access = options.config?.access
-        return access === undefined || method === 'HEAD' ? [] : [{ method, url, access }]
+        const { access, orAccess } = options.config ?? {}
+        if (access === undefined || method === 'HEAD') return []
+        return [{ method, url, access, ...(orAccess ? { orAccess } : {}) }]
       })
       .sort((a, b) => (a.url < b.url ? -1 : a.url > b.url ? 1 : a.method < b.method ? -1 : 1))
   }
@@ -100,7 +102,7 @@ export class Guard {
     if (!principal) throw new HubError('HUB_NOT_SIGNED_IN', 'the token is unknown, revoked or over')
     if (access === 'signed-in')
       throw new HubError('HUB_FORBIDDEN', 'this is for people, not for service tokens')
-    return allowed(principal, access)
+    return allowed(principal, access, request)
   }
 
   async #person(request: FastifyRequest, access: RouteAccess): Promise<Principal> {
@@ -117,7 +119,7 @@ export class Guard {
     if (principal.mustEnrolSecondFactor && !beforeSecondFactor) {
       throw new HubError('HUB_MUST_ENROL', 'set up the second factor that your role needs first')
     }
-    return access === 'signed-in' ? principal : allowed(principal, access)
+    return access === 'signed-in' ? principal : allowed(principal, access, request)
   }
 }
 
@@ -126,7 +128,9 @@ function isBearer(request: FastifyRequest): boolean {
 }
 
 /** What the route is about is not known yet: its feature asks again with the region. */
-function allowed(principal: Principal, access: string): Principal {
+function allowed(principal: Principal, access: string, request: FastifyRequest): Principal {
+  const { orAccess } = request.routeOptions.config
+  if (orAccess && may(principal, orAccess)) return principal
   const decision = decide(principal, access, {}, { atMs: principal.askedAtMs })
   if (decision.effect === 'deny') throw new HubError('HUB_FORBIDDEN', whyNot(decision))
   return principal

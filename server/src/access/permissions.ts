@@ -8,7 +8,8 @@ const MEANING = {
   'incident.read': 'see incidents and how they were worked on',
   'incident.move': 'accept, verify, close or dismiss an incident',
   'incident.dispatch': 'send a team to an incident',
-  'dispatch.read': "see dispatches: those of the scope; as a patroller those of one's own teams only",
+  'dispatch.read':
+    "see dispatches: with `incident.read` those of the scope, with `dispatch.step` those of one's own teams",
   'dispatch.step': "acknowledge, arrive, close and add photos, for dispatches of one's own teams",
   'device.read': 'see edges, cameras, checkpoints and sensors',
   'series.read': 'see what checkpoints and sensors measured',
@@ -65,7 +66,7 @@ export const ROLE_PERMISSIONS: Readonly<Record<BuiltInRole, ReadonlySet<Permissi
     'access.explain',
     'audit.read',
   ]),
-  // A patroller reads the incident and the evidence of their own teams' dispatches only: the dispatch feature checks.
+  // Reads the incident and the evidence of their own teams' dispatches only: dispatch and evidence check.
   patroller: new Set(['dispatch.read', 'dispatch.step']),
   engineer: new Set(['overview.read', 'device.read', 'series.read', 'edge.write', 'region.write']),
   auditor: new Set(['overview.read', 'audit.read']),

@@ -134,8 +134,8 @@ export function evidenceRoutes(
     app.get(
       '/api/evidence/:evidenceId',
       {
-        // By permission and scope, or through a patroller's own dispatch: see `maySee`.
-        config: { access: 'signed-in' },
+        // In the scope, or of a dispatch of one's own teams: see `maySee`.
+        config: { access: 'evidence.read', orAccess: 'dispatch.step' },
         schema: { summary: 'The bytes of a snapshot, clip or photo', tags: ['evidence'], params: Params },
       },
       answer,
