@@ -26,10 +26,14 @@ export interface JsonSchema {
 /** What OpenAPI rewrites or leaves out, and what says nothing about the form. */
 const NO_IDENTITY = new Set(['description', 'additionalProperties', 'patternProperties'])
 
-/** The objects of the protocol by their text, so that a route says `Incident` and not all that is in one. */
+/**
+ * The objects of the protocol by their text, so that a route says `Incident` and not all that is in one. Of two that are
+ * alike the first by name: a module lists its names in an order of the program that loads it.
+ */
 const NAMES = new Map(
   Object.entries(protocol)
     .filter(([, value]) => isObjectSchema(value))
+    .sort(([a], [b]) => (a < b ? 1 : -1))
     .map(([name, value]) => [identityOf(value as JsonSchema), name]),
 )
 

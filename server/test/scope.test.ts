@@ -16,7 +16,7 @@ import { RULES } from './scope/rules.ts'
 import { comb, ruleOf, sweep, type Tally } from './scope/sweep.ts'
 import { CAMERAS, startWorld, type World } from './scope/world.ts'
 
-const RUNS = Number(process.env.PATROLHUB_TEST_RUNS ?? 6)
+const RUNS = Number(process.env.PATROLHUB_TEST_RUNS ?? 5)
 const SEED = process.env.PATROLHUB_TEST_SEED
 const PATH = process.env.PATROLHUB_TEST_PATH
 const REPLAY = process.env.PATROLHUB_TEST_REPLAY
