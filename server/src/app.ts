@@ -16,6 +16,7 @@ import { openRedisWakeups } from './adapters/wakeups-redis.ts'
 import { analyticsFeature } from './analytics/analytics.ts'
 import { pointJobs } from './analytics/point-upkeep.ts'
 import { auditFeature } from './audit/audit-feature.ts'
+import { Sealer } from './audit/sealer.ts'
 import { writeBackup } from './backup/backup.ts'
 import { startControl } from './backup/control.ts'
 import { ChangeLog } from './changes/changes.ts'
@@ -95,6 +96,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     (opened) => opened.close(),
   )
   const audit = auditFeature({ config, relational })
+  const sealer = new Sealer({ config, relational, audit, log })
   const access = accessFeature({ config, relational, audit, log })
   const push = pushFeature({
     config,
@@ -188,6 +190,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
       metrics.deadlinesMissed.inc(missed)
     },
   })
+  timers.add({ name: 'seals', everyMs: 5000, run: () => sealer.sealIfDue() })
   timers.add({
     name: 'evidence',
     everyMs: HOUR_MS,
@@ -247,6 +250,15 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     return changeFeed.stats().skipped
   })
   observe(metrics, 'runs_timers', '1 if this hub runs the timers, else 0.', () => (timers.isLeader ? 1 : 0))
+  observe(metrics, 'record_unsealed', 'Entries of the record after its newest seal.', () => sealer.unsealed())
+  observe(
+    metrics,
+    'record_not_sealed',
+    '1 if the record could not be sealed, else 0; the log says why.',
+    () => {
+      return sealer.problem === '' ? 0 : 1
+    },
+  )
   observe(metrics, 'viewings', 'Players open now.', () => streams.stats().viewings)
   observe(metrics, 'cameras_wanted', 'Cameras asked for now.', () => streams.stats().camerasWanted)
   observe(metrics, 'cameras_published', 'Cameras published now.', () => streams.stats().camerasPublished)
@@ -306,6 +318,8 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   async function start(): Promise<Hub> {
     await access.start()
     stack.defer(() => access.close())
+    // After everybody who writes into the record has stopped.
+    stack.defer(() => (timers.isLeader ? sealer.sealOrTell() : undefined))
     await evidence.start()
     if (isOnlyHub) await streams.sweepViewings([])
     await streams.start()

@@ -11,3 +11,14 @@ export function dayOf(atMs: number): string {
 export function startOfDay(atMs: number): number {
   return Math.floor((atMs + UTC_OFFSET_MS) / DAY_MS) * DAY_MS - UTC_OFFSET_MS
 }
+
+const CLOCK = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?(Z|[+-]\d{2}:\d{2})?$/
+
+/** The instant of `2026-11-22` (its midnight) or `2026-11-22T18:30`, in the time of China unless the text names another. */
+export function chinaTime(text: string): number | undefined {
+  const match = CLOCK.exec(text)
+  if (!match) return undefined
+  const [, clock, , zone] = match
+  const atMs = Date.parse(zone ? text : `${text}${clock ? '' : 'T00:00'}+08:00`)
+  return Number.isNaN(atMs) ? undefined : atMs
+}

@@ -1,6 +1,5 @@
 /** What may stand behind `node server/src/main.ts`, and the commands that work on a data folder beside a running hub. */
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { levelOf, NewEdge, NewTeam, NewUser, type Parsed, parser } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
@@ -10,9 +9,10 @@ import { edgeCredentials } from './adapters/broker/open.ts'
 import { openRelational } from './adapters/relational/open.ts'
 import { auditFeature } from './audit/audit-feature.ts'
 import { ChangeLog } from './changes/changes.ts'
+import { AUDIT_USAGE, type AuditCommand, parseAuditCommand } from './cli-audit.ts'
 import { STORAGE_USAGE, type StorageCommand } from './cli-storage.ts'
 import { describeSettings, type HubConfig } from './config.ts'
-import { makeDataFolder } from './data-folder.ts'
+import { makeDataFolder, requireStore } from './data-folder.ts'
 import { addEdge } from './devices/devices.ts'
 import { renewEdge, revokeEdge } from './devices/edge-access.ts'
 import { createTeam } from './dispatch/teams.ts'
@@ -26,7 +26,7 @@ export type Command =
   | { kind: 'edge revoke'; edgeId: string }
   | { kind: 'user add'; user: NewUser; teams: string[] }
   | { kind: 'team add'; team: NewTeam }
-  | { kind: 'audit verify' }
+  | AuditCommand
   | StorageCommand
   | { kind: 'access explain'; question: Question }
 
@@ -45,7 +45,7 @@ Without a command the hub starts. The commands work on the data folder, also whi
                                                         make an account; prints a one-time password
   team add --name NAME --region CODE --kind professional|cadre|volunteer
                                                         make a patrol team; prints its id
-  audit verify                                          check the record of who did what; names the first broken entry
+${AUDIT_USAGE}
   access explain --user NAME --action PERMISSION [--camera ID | --region CODE]
                                                         say why somebody may or may not do something
 ${STORAGE_USAGE}
@@ -136,10 +136,10 @@ export function parseInvocation(args: readonly string[]): Invocation {
       const isFull = values.full === true
       return { command: { kind: 'doctor', isFull, asJson: values.json === true, dataDir }, configFile }
     }
-    case 'audit verify':
-      takePositionals(words, rest, [])
-      return { command: { kind: 'audit verify' }, configFile }
     default:
+      if (thing === 'audit' && verb !== undefined) {
+        return { command: parseAuditCommand(verb, rest, values), configFile }
+      }
       throw new HubError('HUB_USAGE', `there is no command "${words}"; see --help`)
   }
 }
@@ -154,6 +154,10 @@ function readArguments(args: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
         config: text,
         data: text,
+        out: text,
+        key: text,
+        'since-seal': text,
+        lost: { type: 'boolean' },
         to: text,
         from: text,
         full: { type: 'boolean' },
@@ -189,22 +193,15 @@ function check<T>(command: string, parse: (input: unknown) => Parsed<T>, input: 
   })
 }
 
-/** Throws HUB_DATA_DIR if the folder cannot be used, or if there is nothing in it that could be checked. */
+/** Throws HUB_DATA_DIR if the folder cannot be used, or if there is nothing in it that could be asked. */
 function prepareFolder(command: Command['kind'], { relational, dataDir }: HubConfig): void {
-  if (relational !== 'sqlite') return
-  const onlyReads = command === 'audit verify' || command === 'access explain'
-  if (onlyReads && !existsSync(join(dataDir, 'hub.sqlite'))) {
-    throw new HubError(
-      'HUB_DATA_DIR',
-      `there is no hub.sqlite in ${dataDir}: name the hub's folder with PATROLHUB_DATA_DIR`,
-    )
-  }
-  makeDataFolder(dataDir)
+  if (command === 'access explain') requireStore({ relational, dataDir })
+  if (relational === 'sqlite') makeDataFolder(dataDir)
 }
 
 /** Runs a command against the data folder; answers what to print. Does not take the hub's lock. */
 export async function runCommand(
-  command: Exclude<Command, StorageCommand | { kind: 'serve' | 'help' }>,
+  command: Exclude<Command, AuditCommand | StorageCommand | { kind: 'serve' | 'help' }>,
   config: HubConfig,
   log: Logger,
 ): Promise<string> {
@@ -245,11 +242,6 @@ export async function runCommand(
       case 'access explain': {
         const access = accessFeature({ config, relational, audit, log })
         return explanationText(await access.explain(command.question))
-      }
-      case 'audit verify': {
-        const result = await audit.verify()
-        if (result.ok) return `the record is whole: ${result.entries} entries\n`
-        throw new HubError('HUB_AUDIT_BROKEN', result.reason)
       }
     }
   } finally {

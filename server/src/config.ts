@@ -130,6 +130,68 @@ export const HubSettings = Type.Object(
         { secret: true },
       ),
     ),
+    sealKey: Type.Optional(
+      text(
+        'Private key (Ed25519, PEM) that seals the record of who did what: `openssl genpkey -algorithm ed25519`. Without it the hub makes one in its data folder. Hubs that share a database need the same.',
+        { secret: true },
+      ),
+    ),
+    sealEveryMinutes: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1440,
+      default: 10,
+      unit: 'minutes',
+      description: 'An entry of the record is sealed at the latest after this time.',
+    }),
+    sealEveryEntries: Type.Integer({
+      minimum: 1,
+      maximum: 100_000,
+      default: 1000,
+      unit: 'entries',
+      description: 'The record is sealed at once when this many entries have come since the last seal.',
+    }),
+    markNoIncidentFrom: choice(
+      ['public', 'controlled', 'restricted', 'never'],
+      'controlled',
+      'Sensitivity from which viewing a camera without an incident is marked for the auditor.',
+    ),
+    markManyCameras: Type.Integer({
+      minimum: 0,
+      maximum: 1000,
+      default: 8,
+      unit: 'cameras',
+      description:
+        'A viewing is marked if its user has looked at this many cameras within markManyMinutes; 0 for never.',
+    }),
+    markManyMinutes: Type.Integer({
+      minimum: 1,
+      maximum: 1440,
+      default: 10,
+      unit: 'minutes',
+      description: 'Time in which markManyCameras counts.',
+    }),
+    markRepeatedLooks: Type.Integer({
+      minimum: 0,
+      maximum: 1000,
+      default: 6,
+      unit: 'grants',
+      description:
+        'A viewing is marked if its user has opened the same camera under this many grants within markRepeatedHours; 0 for never.',
+    }),
+    markRepeatedHours: Type.Integer({
+      minimum: 1,
+      maximum: 720,
+      default: 24,
+      unit: 'hours',
+      description: 'Time in which markRepeatedLooks counts.',
+    }),
+    markLongMinutes: Type.Integer({
+      minimum: 0,
+      maximum: 1440,
+      default: 60,
+      unit: 'minutes',
+      description: 'A viewing that lasts this long is marked; 0 for never.',
+    }),
     oidcIssuer: Type.Optional(
       text("Address of the centre's OpenID Connect provider, e.g. https://sso.example/realms/centre."),
     ),

@@ -46,6 +46,15 @@ export function makeDataFolder(path: string): void {
   }
 }
 
+/** For commands that do not begin a store. Throws HUB_DATA_DIR if there is none. */
+export function requireStore({ relational, dataDir }: { relational: string; dataDir: string }): void {
+  if (relational !== 'sqlite' || existsSync(join(dataDir, 'hub.sqlite'))) return
+  throw new HubError(
+    'HUB_DATA_DIR',
+    `there is no hub.sqlite in ${dataDir}: name the hub's folder with PATROLHUB_DATA_DIR`,
+  )
+}
+
 /** Makes the folder if need be and locks it. Throws HUB_DATA_DIR if it cannot be used, HUB_LOCKED if a hub runs on it. */
 export function lockDataFolder(path: string): DataFolder {
   makeDataFolder(path)

@@ -12,7 +12,11 @@ interface ErrorKind {
 export const HUB_ERRORS = {
   HUB_AUDIT_BROKEN: {
     status: 0,
-    help: 'The record of who did what has been changed or cut; the message names the first entry that does not fit.',
+    help: 'The record of who did what has been changed or cut; the message names the first entry or seal that does not fit.',
+  },
+  HUB_AUDIT_FILE: {
+    status: 0,
+    help: 'The export of the record cannot be written or read; the message names the file and says why.',
   },
   HUB_BACKUP: {
     status: 0,
@@ -114,6 +118,10 @@ export const HUB_ERRORS = {
   HUB_RESTORE: {
     status: 0,
     help: 'The backup was not restored: the folder is not empty, or the backup is incomplete, damaged or of other engines.',
+  },
+  HUB_SEAL_KEY: {
+    status: 0,
+    help: 'The key that seals the record is missing, is not of Ed25519 or is not the one of its history; the message says which.',
   },
   HUB_SECOND_FACTOR: {
     status: 401,

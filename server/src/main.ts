@@ -1,6 +1,7 @@
 /** The hub's process: arguments, configuration, start, signals. Everything else is in app.ts. */
 import type { Logger } from 'pino'
 import { helpText, parseInvocation, runCommand } from './cli.ts'
+import { isAuditCommand, runAuditCommand, verifyExport } from './cli-audit.ts'
 import { runStorageCommand } from './cli-storage.ts'
 import { type HubConfig, loadConfig } from './config.ts'
 import { HubError } from './errors.ts'
@@ -59,6 +60,11 @@ async function main(): Promise<void> {
     process.stdout.write(helpText())
     return
   }
+  if (command.kind === 'audit verify' && command.file !== undefined) {
+    // Anywhere: no settings, no data folder, no network.
+    finish(await verifyExport({ ...command, file: command.file }))
+    return
+  }
   const config = loadConfig({ env: process.env, file: configFile })
   if (command.kind === 'serve') {
     await serve(config, createLog(config))
@@ -66,12 +72,19 @@ async function main(): Promise<void> {
   }
   const log = createLog({ logLevel: 'silent' })
   if (command.kind === 'backup' || command.kind === 'restore' || command.kind === 'doctor') {
-    const { text, isGood } = await runStorageCommand(command, config, log)
-    process.stdout.write(text)
-    if (!isGood) process.exitCode = EXIT_FAULT
+    finish(await runStorageCommand(command, config, log))
+    return
+  }
+  if (isAuditCommand(command)) {
+    finish(await runAuditCommand(command, config, log))
     return
   }
   process.stdout.write(await runCommand(command, config, log))
+}
+
+function finish({ text, isGood }: { text: string; isGood: boolean }): void {
+  process.stdout.write(text)
+  if (!isGood) process.exitCode = EXIT_FAULT
 }
 
 // A reader of the log that goes away (a closed pipe) must not end the hub.

@@ -79,7 +79,9 @@ describe('the doctor', { timeout: 30_000 }, () => {
 
   it('names a changed record, a newer version, open permissions and damaged stores', async () => {
     change("update audit set action = 'nothing' where seq = 1")
-    expect(problems(await look())).toMatchObject([{ check: 'record', message: 'entry 1 has been changed' }])
+    expect(problems(await look())).toMatchObject([
+      { check: 'record', message: expect.stringContaining('entry 1 has been changed') },
+    ])
     change("insert into schema_migration (name, timestamp) values ('999-later', 'now')")
     expect(problems(await look()).map(({ check }) => check)).toContain('version')
     await chmod(dataDir, 0o755)

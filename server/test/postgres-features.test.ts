@@ -22,5 +22,6 @@ if (programs === undefined) {
   describe('on PostgreSQL: groups of cameras', () => import('./streams-groups.test.ts') as never)
   describe('on PostgreSQL: changes', () => import('./changes.test.ts') as never)
   describe('on PostgreSQL: timers', () => import('./timers.test.ts') as never)
+  describe('on PostgreSQL: record', () => import('./record.test.ts') as never)
   describe('on PostgreSQL: audit', () => import('./audit.test.ts') as never)
 }

@@ -497,17 +497,23 @@ describe('the hub', () => {
     const again = await startStreamsHub({ folder: own.folder })
     const [closed] = await again.viewings()
     expect(closed).toMatchObject({ why_closed: 'hub stopped' })
-    const left = { ...closed!, viewing_id: 'left-open', closed_at_ms: null, why_closed: null, bytes: 77 }
+    const left = {
+      ...closed!,
+      viewing_id: 'left-open',
+      closed_at_ms: null,
+      why_closed: null,
+      bytes: 77,
+      seconds: 12,
+    }
     await again.relational.write.insertInto('viewing').values(left).execute()
     await again.stop()
     const third = await startStreamsHub({ folder: own.folder })
     const swept = (await third.viewings()).find((row) => row.viewing_id === 'left-open')
-    expect(swept).toMatchObject({ why_closed: 'hub crashed', bytes: 77 })
+    expect(swept).toMatchObject({ why_closed: 'hub crashed', bytes: 77, seconds: 12 })
     expect(swept?.closed_at_ms).not.toBeNull()
     const audit = await third.relational.read.selectFrom('audit').selectAll().execute()
-    expect(audit.some((row) => row.action === 'viewing.closed' && row.detail.includes('left-open'))).toBe(
-      true,
-    )
+    const entry = audit.find((row) => row.action === 'viewing.closed' && row.detail.includes('left-open'))
+    expect(JSON.parse(entry!.detail)).toMatchObject({ bytesAtLeast: 77, secondsAtLeast: 12 })
     await third.close()
   })
 })

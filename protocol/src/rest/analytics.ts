@@ -69,18 +69,3 @@ export const Overview = Type.Object({
   pointsTotal: Type.Integer(),
 })
 export type Overview = Static<typeof Overview>
-
-/** GET /api/audit?limit&before : newest first. */
-export const AuditEntry = Type.Object({
-  seq: Type.Integer(),
-  atMs: EpochMs,
-  actorName: Type.String(),
-  action: Type.String(),
-  subject: Type.String(),
-  detail: Type.Record(Type.String(), Type.Unknown()),
-  previousHash: Type.String(),
-  hash: Type.String(),
-})
-export type AuditEntry = Static<typeof AuditEntry>
-export const AuditPage = Type.Object({ items: Type.Array(AuditEntry), next: Type.Optional(Type.String()) })
-export type AuditPage = Static<typeof AuditPage>

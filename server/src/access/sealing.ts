@@ -4,9 +4,9 @@
  * makes in its data folder; hubs that share a database need the same one.
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
-import { existsSync, linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HubError } from '../errors.ts'
+import { secretIn } from '../secret-file.ts'
 
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
@@ -59,19 +59,7 @@ export class Sealing {
   }
 }
 
-/** The key of the data folder, made on first use. Two that make it at once get the same one. */
+/** The key of the data folder, made on first use. */
 export function secretsKeyOf(dataDir: string): string {
-  const file = join(dataDir, 'secrets.key')
-  if (!existsSync(file)) {
-    const draft = `${file}.${randomBytes(6).toString('hex')}`
-    writeFileSync(draft, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
-    try {
-      linkSync(draft, file)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    } finally {
-      unlinkSync(draft)
-    }
-  }
-  return readFileSync(file, 'utf8').trim()
+  return secretIn(join(dataDir, 'secrets.key'), () => randomBytes(32).toString('base64'))
 }

@@ -3,12 +3,10 @@ import { AuditPage } from '@patrolhub/protocol'
 import { Type } from 'typebox'
 import type { Principal } from '../access/principal.ts'
 import { inScope, mayReach } from '../access/scope.ts'
-import type { Db, DbOrTransaction } from '../ports/relational.ts'
+import type { Db } from '../ports/relational.ts'
 import type { Audit, AuditDeps } from './audit.ts'
-import { CHAIN_START, type ChainCheck, canonicalJson, entryHash, entryOf, verifyChain } from './chain.ts'
-
-/** Entries read at once while checking. */
-const CHECK_PAGE = 1000
+import { CHAIN_START, canonicalJson, entryHash, entryOf } from './chain.ts'
+import { verifyRows } from './record-rows.ts'
 
 const PageQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100 })),
@@ -55,7 +53,7 @@ export function auditFeature(deps: AuditDeps): Audit {
 
   return {
     append,
-    verify: () => verifyStore(relational.read),
+    verify: () => verifyRows(relational.read),
     routes: async (app) => {
       app.get(
         '/api/audit',
@@ -106,24 +104,4 @@ function visible(db: Db, caller: Principal, rootScope: string) {
         ? eb.or([eb('audit.actor_id', 'is', null), inScope(caller, eb.ref('user_account.scope').$notNull())])
         : inScope(caller, eb.ref('user_account.scope').$notNull()),
     )
-}
-
-/** Checks the whole chain in the store, a page at a time, so that its length does not matter. */
-export async function verifyStore(db: DbOrTransaction): Promise<ChainCheck> {
-  let after = { seq: 0, hash: CHAIN_START }
-  let entries = 0
-  for (;;) {
-    const rows = await db
-      .selectFrom('audit')
-      .selectAll()
-      .where('seq', '>', after.seq)
-      .orderBy('seq')
-      .limit(CHECK_PAGE)
-      .execute()
-    const check = verifyChain(rows.map(entryOf), after)
-    if (!check.ok) return check
-    entries += check.entries
-    if (rows.length < CHECK_PAGE) return { ok: true, entries, lastHash: check.lastHash }
-    after = { seq: rows.at(-1)!.seq, hash: check.lastHash }
-  }
 }

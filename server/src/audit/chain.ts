@@ -1,7 +1,7 @@
 /**
  * The hash chain of the record: each entry's hash covers all its fields and the hash before it, so that changing,
- * removing or inserting an entry breaks every later one. The end of the chain can still be cut off unseen; whoever
- * keeps the newest hash elsewhere sees that too.
+ * removing or inserting an entry breaks every later one. Whoever may write into the store can still cut off the end, or
+ * write everything anew: seals (seals.ts) are against that.
  */
 import { createHash } from 'node:crypto'
 import type { AuditTable } from '../ports/tables.ts'
@@ -20,14 +20,21 @@ export interface ChainEntry extends ChainFields {
   hash: string
 }
 
-export type ChainCheck =
-  | { ok: true; entries: number; lastHash: string }
-  | { ok: false; seq: number; reason: string }
+/** The first place that does not fit. */
+export interface ChainBreak {
+  /** Number of the entry that is wrong or that should stand there. */
+  seq: number
+  reason: string
+}
 
 /** What the first entry has as its previous hash. */
 export const CHAIN_START = '0'.repeat(64)
 
-/** JSON with sorted keys and no spaces: one text for one value. Plain JSON values only. */
+/**
+ * One text for one value, as RFC 8785 (JCS) lays down: members sorted by the UTF-16 units of their names, no spaces,
+ * numbers and texts as ECMAScript writes them. Plain JSON values only; a member that is `undefined` is left out. Where
+ * RFC 8785 refuses a text that is no Unicode (half of a surrogate pair), it is written as its escape.
+ */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (value !== null && typeof value === 'object') {
@@ -47,31 +54,31 @@ export function entryHash(fields: ChainFields, previousHash: string): string {
   return createHash('sha256').update(text, 'utf8').digest('hex')
 }
 
-/**
- * Checks entries in the order of their numbers and names the first that does not fit. `after` continues an earlier
- * check: the entry that came directly before; without it the entries must start at number 1.
- */
-export function verifyChain(
-  entries: Iterable<ChainEntry>,
-  after: { seq: number; hash: string } = { seq: 0, hash: CHAIN_START },
-): ChainCheck {
-  let { seq, hash } = after
-  let count = 0
-  for (const entry of entries) {
-    if (entry.seq !== seq + 1) {
-      return { ok: false, seq: seq + 1, reason: `entry ${seq + 1} is missing: ${entry.seq} follows ${seq}` }
-    }
-    if (entry.previousHash !== hash) {
-      return { ok: false, seq: entry.seq, reason: `entry ${entry.seq} does not continue entry ${seq}` }
-    }
-    if (entryHash(entry, entry.previousHash) !== entry.hash) {
-      return { ok: false, seq: entry.seq, reason: `entry ${entry.seq} has been changed` }
-    }
-    seq = entry.seq
-    hash = entry.hash
-    count++
+/** A place in the chain: an entry by its number and hash. */
+export interface ChainPlace {
+  seq: number
+  hash: string
+}
+
+/** Before the first entry. */
+export const BEFORE_FIRST: ChainPlace = { seq: 0, hash: CHAIN_START }
+
+/** What does not fit between this entry and the one directly before it; `undefined` if all does. */
+export function checkLink(entry: ChainEntry, { seq, hash }: ChainPlace): ChainBreak | undefined {
+  if (entry.seq > seq + 1) {
+    return { seq: seq + 1, reason: `entry ${seq + 1} is missing: ${entry.seq} follows ${seq}` }
   }
-  return { ok: true, entries: count, lastHash: hash }
+  if (entry.seq <= seq) {
+    return { seq: seq + 1, reason: `entry ${entry.seq} stands where entry ${seq + 1} belongs` }
+  }
+  if (entry.previousHash !== hash) {
+    const before = seq === 0 ? 'the beginning' : `entry ${seq}`
+    return { seq: entry.seq, reason: `entry ${entry.seq} does not continue ${before}: it names another hash` }
+  }
+  if (entryHash(entry, entry.previousHash) !== entry.hash) {
+    return { seq: entry.seq, reason: `entry ${entry.seq} has been changed: its content has another hash` }
+  }
+  return undefined
 }
 
 /** A row of the store as an entry of the chain. */
@@ -89,11 +96,13 @@ export function entryOf(row: AuditTable): ChainEntry {
   }
 }
 
-/** Text that is no JSON any more has been tampered with: it is kept as it is, and the hash will not fit. */
+/** Text that is not what was written has been tampered with: it is kept as it is, and the hash will not fit. */
 function parsed(detail: string): unknown {
   try {
-    return JSON.parse(detail)
+    const value: unknown = JSON.parse(detail)
+    if (canonicalJson(value) === detail) return value
   } catch {
-    return { unreadable: detail }
+    // No JSON any more.
   }
+  return { unreadable: detail }
 }

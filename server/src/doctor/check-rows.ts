@@ -1,8 +1,10 @@
-/** The relational file: its pages, its references, its version, and the chain of the record. */
+/** The relational file: its pages, its references, its version, and the record. */
 import type { DatabaseSync } from 'node:sqlite'
-import { CHAIN_START, entryOf, verifyChain } from '../audit/chain.ts'
+import { entryOf } from '../audit/chain.ts'
+import { keyOf, sealOf } from '../audit/record-rows.ts'
+import { RecordVerifier } from '../audit/verify-record.ts'
 import { MIGRATION_NAMES } from '../migrations/migrate.ts'
-import type { AuditTable } from '../ports/tables.ts'
+import type { AuditKeyTable, AuditSealTable, AuditTable } from '../ports/tables.ts'
 import type { Finding } from './doctor.ts'
 
 const RESTORE = 'stop the hub, keep this folder as it is, and restore the last good backup into an empty one'
@@ -50,18 +52,39 @@ function checkVersion(database: DatabaseSync): Finding {
 
 function checkRecord(database: DatabaseSync): Finding {
   const check = 'record'
-  const page = database.prepare(`select * from audit where seq > ? order by seq limit ${PAGE}`)
-  let after = { seq: 0, hash: CHAIN_START }
-  let entries = 0
-  for (;;) {
-    const rows = page.all(after.seq) as unknown as AuditTable[]
-    const result = verifyChain(rows.map(entryOf), after)
-    if (!result.ok) {
-      const advice = 'keep this folder as it is: somebody has changed the record; compare it with a backup'
-      return { check, level: 'problem', message: result.reason, advice }
-    }
-    entries += result.entries
-    if (rows.length < PAGE) return { check, level: 'ok', message: `${entries} entries, chain whole` }
-    after = { seq: rows.at(-1)!.seq, hash: result.lastHash }
+  const advice = 'keep this folder as it is: somebody has changed the record; compare it with a backup'
+  const broken = (message: string): Finding => ({ check, level: 'problem', message, advice })
+  const verifier = new RecordVerifier()
+  // Before the migration that brings the seals there are none.
+  const hasSeals =
+    database.prepare("select 1 from sqlite_schema where name = 'audit_seal'").get() !== undefined
+  const rowsOf = <Row>(statement: string): Row[] => database.prepare(statement).all() as Row[]
+  const keys = hasSeals ? rowsOf<AuditKeyTable>('select * from audit_key order by key_no') : []
+  // Seals first: a hub that runs beside adds entries and seals meanwhile.
+  const seals = hasSeals ? rowsOf<AuditSealTable>('select * from audit_seal order by seal_no') : []
+  for (const key of keys) {
+    const wrong = verifier.take({ kind: 'key', ...keyOf(key) })
+    if (wrong) return broken(wrong.reason)
   }
+  const page = database.prepare(`select * from audit where seq > ? order by seq limit ${PAGE}`)
+  let next = 0
+  const takeSeals = (upTo: number) => {
+    while (seals[next] && seals[next]!.seq <= upTo) {
+      const wrong = verifier.take({ kind: 'seal', ...sealOf(seals[next++]!) })
+      if (wrong) return wrong
+    }
+    return undefined
+  }
+  for (;;) {
+    const rows = page.all(verifier.at.seq) as unknown as AuditTable[]
+    for (const row of rows) {
+      const wrong = verifier.take({ kind: 'entry', ...entryOf(row) }) ?? takeSeals(row.seq)
+      if (wrong) return broken(wrong.reason)
+    }
+    if (rows.length < PAGE) break
+  }
+  const wrong = takeSeals(Number.MAX_SAFE_INTEGER)
+  if (wrong) return broken(wrong.reason)
+  const { entries, seals: sealed } = verifier.counts
+  return { check, level: 'ok', message: `${entries} entries, ${sealed} seals, whole` }
 }

@@ -10,6 +10,7 @@ import * as access from './005-access.ts'
 import * as grantPolicy from './006-grant-policy.ts'
 import * as history from './007-history.ts'
 import * as groupsPlans from './008-groups-plans.ts'
+import * as record from './009-record.ts'
 import * as edgeSettings from './010-edge-settings.ts'
 
 /** In order; names are for ever. */
@@ -22,6 +23,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '006-grant-policy': grantPolicy,
   '007-history': history,
   '008-groups-plans': groupsPlans,
+  '009-record': record,
   '010-edge-settings': edgeSettings,
 }
 

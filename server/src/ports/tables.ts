@@ -305,9 +305,25 @@ export interface ViewingTable {
   opened_at_ms: number
   closed_at_ms: number | null
   bytes: number
+  /** How long it lasted; while it is open, and after a crash, at least. */
+  seconds: ColumnType<number, number | undefined>
   why_closed: string | null
   /** The hub whose player it is: when that hub dies, another closes it on the record. */
   hub_id: ColumnType<string, string | undefined, never>
+  /** Where the camera was when it was opened. */
+  region: Fixed<string>
+  /** Of the grant, kept with the viewing because it is searched by them. */
+  purpose: Fixed<string>
+  incident_id: Fixed<string | null>
+}
+
+/** What is unusual about a viewing, see streams/viewing-marks.ts. */
+export interface ViewingMarkTable {
+  viewing_id: Fixed<string>
+  mark: Fixed<string>
+  /** What was counted, and from which number on it is marked; `null` where nothing is counted. */
+  found: number | null
+  allowed: number | null
 }
 
 /** A package of recorded video that somebody took out, see exports/exports.ts. */
@@ -368,6 +384,28 @@ export interface AuditTable {
   hash: string
 }
 
+/** A signature over the newest entry, see audit/seals.ts. */
+export interface AuditSealTable {
+  seal_no: number
+  seq: number
+  hash: string
+  previous_seal: string
+  at_ms: number
+  key_id: string
+  signature: string
+}
+
+/** A key that seals, from a seal on. */
+export interface AuditKeyTable {
+  key_no: number
+  key_id: string
+  public_key: string
+  from_seal: number
+  at_ms: number
+  signed_by: string
+  signature: string
+}
+
 /** Alerts and incidents of one region, counted as they come: totals of a scope are the sum of its regions. */
 export interface RegionTallyTable {
   region: string
@@ -403,7 +441,10 @@ export interface Tables extends AccessTables {
   plan_activation: PlanActivationTable
   viewing: ViewingTable
   export: ExportTable
+  viewing_mark: ViewingMarkTable
   audit: AuditTable
+  audit_seal: AuditSealTable
+  audit_key: AuditKeyTable
   change: ChangeTable
   lease: LeaseTable
   missed_deadline: MissedDeadlineTable

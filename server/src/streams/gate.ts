@@ -25,7 +25,7 @@ import type { StreamsDeps, StreamsStats, WhyClosed } from './streams.ts'
 import type { ViewingRecord, Viewings } from './viewings.ts'
 
 /** Counts of open viewings are written this often. */
-const KEEP_BYTES_MS = 10_000
+const KEEP_MS = 10_000
 const CLOSE_ATTEMPTS = 3
 const CLOSE_RETRY_MS = 500
 /** The longest wait that a timer takes. */
@@ -87,7 +87,7 @@ export class Gate {
   readonly #counters = { viewingsOpened: 0, playersSkipped: 0, tagsDropped: 0 }
   readonly #closed: Partial<Record<WhyClosed, number>> = {}
   readonly #refused: Record<string, number> = {}
-  #keptBytesMs = performance.now()
+  #keptMs = performance.now()
   #isClosed = false
 
   constructor(deps: GateDeps) {
@@ -174,10 +174,10 @@ export class Gate {
     await this.#lookAtSessions()
     // A camera may have gone from its group, or moved, or become stricter than the grant is.
     await this.#deps.grants.check([...new Set([...this.#viewings].map(({ grantId }) => grantId))])
-    if (nowMs - this.#keptBytesMs < KEEP_BYTES_MS) return
-    this.#keptBytesMs = nowMs
+    if (nowMs - this.#keptMs < KEEP_MS) return
+    this.#keptMs = nowMs
     const counts = [...this.#viewings].filter(({ isRecorded }) => isRecorded)
-    await this.#deps.viewings.keepBytes(
+    await this.#deps.viewings.keep(
       counts.map(({ viewingId, place }) => ({ viewingId, bytes: place.player.sentBytes })),
     )
   }

@@ -9,9 +9,10 @@ import type { HubConfig } from '../config.ts'
 import type { Relational } from '../ports/relational.ts'
 import type { HistoryAccess } from './history-access.ts'
 import type { StreamLimits } from './limits.ts'
+import type { MarkConfig } from './viewing-marks.ts'
 
 export interface StreamsDeps {
-  config: Pick<HubConfig, 'rootScope' | 'trustProxy'>
+  config: Pick<HubConfig, 'rootScope' | 'trustProxy'> & MarkConfig
   /** Of this hub's run. */
   hubId: string
   relational: Relational
