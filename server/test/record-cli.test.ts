@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 it('takes a fingerprint as people write it down, and names what is wrong on the command line', () => {
-  const written = 'AB:'.repeat(31) + 'ab'
+  const written = `${'AB:'.repeat(31)}ab`
   const parsed = parseInvocation(['audit', 'verify', 'x.jsonl', '--key', written]).command
   expect(parsed).toMatchObject({
     kind: 'audit verify',

@@ -667,6 +667,8 @@ export const en = {
     hash: 'Hash',
   },
   auditAction: {
+    audit: { searched: 'Searched the record', exported: 'Took out the record' },
+    'seal-key': { changed: 'Changed the sealing key' },
     role: {
       created: 'Composed a role',
       changed: 'Changed a role',

@@ -657,6 +657,8 @@ export const zhCN: typeof en = {
     hash: '哈希',
   },
   auditAction: {
+    audit: { searched: '检索审计记录', exported: '导出审计记录' },
+    'seal-key': { changed: '更换封印密钥' },
     role: {
       created: '新建角色',
       changed: '修改角色',
