@@ -17,6 +17,7 @@ const SERVER_FEATURES = [
   'dispatch',
   'streams',
   'evidence',
+  'exports',
   'analytics',
   'push',
 ]

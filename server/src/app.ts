@@ -31,6 +31,7 @@ import { noteMissedDeadlines } from './dispatch/missed-deadlines.ts'
 import { HubError } from './errors.ts'
 import type { EvidenceService } from './evidence/evidence.ts'
 import { evidenceFeature } from './evidence/evidence-feature.ts'
+import { exportsFeature } from './exports/exports-feature.ts'
 import { needRoom } from './free-room.ts'
 import { createHttpServer, serveDashboard } from './http.ts'
 import type { Incidents } from './incidents/incidents.ts'
@@ -134,6 +135,15 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     sendRelay: (edgeId, command) => publish(edgeTopics.relay(edgeId), JSON.stringify(command)),
     sendHistory: (edgeId, command) => publish(edgeTopics.history(edgeId), JSON.stringify(command)),
   })
+  const exports = exportsFeature({
+    config,
+    hubId,
+    relational,
+    audit,
+    access,
+    history: streams.history,
+    log,
+  })
   const credentials = edgeCredentials(config)
   const devices = devicesFeature({
     relational,
@@ -179,7 +189,10 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     relational,
     hubId,
     log,
-    onHubs: (livingHubs) => streams.sweepViewings(livingHubs),
+    onHubs: async (livingHubs) => {
+      await streams.sweepViewings(livingHubs)
+      await exports.sweep(livingHubs)
+    },
   })
   timers.add({ name: 'changes', everyMs: HOUR_MS, run: (nowMs) => changeFeed.trim(nowMs) })
   timers.add({
@@ -205,6 +218,15 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     run: async (nowMs) => {
       const removed = await evidence.removeSpareFiles(nowMs)
       if (removed > 0) log.info({ removed }, 'evidence files that no row needs are removed')
+    },
+  })
+  timers.add({
+    name: 'exports',
+    everyMs: 60_000,
+    isOwn: true,
+    run: async () => {
+      const removed = await exports.removeEnded()
+      if (removed > 0) log.info({ removed }, 'exports whose grant has ended are removed')
     },
   })
   const composedAtMs = Date.now()
@@ -308,6 +330,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.register(dispatches.routes)
   await app.register(evidence.routes)
   await app.register(streams.routes)
+  await app.register(exports.routes)
   await app.register(devices.routes)
   await app.register(edgeAccessRoutes({ relational, audit, credentials }))
   await app.register(analytics.routes)
@@ -322,8 +345,11 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     stack.defer(() => (timers.isLeader ? sealer.sealOrTell() : undefined))
     await evidence.start()
     if (isOnlyHub) await streams.sweepViewings([])
+    if (isOnlyHub) await exports.sweep([])
+    await exports.start()
     await streams.start()
     stack.defer(() => streams.close())
+    stack.defer(() => exports.close())
     await devices.start({ isOnlyHub: config.broker === 'aedes' })
     await changeFeed.start()
     stack.defer(() => changeFeed.close())

@@ -10,6 +10,7 @@ import { openRelational } from './adapters/relational/open.ts'
 import { auditFeature } from './audit/audit-feature.ts'
 import { ChangeLog } from './changes/changes.ts'
 import { AUDIT_USAGE, type AuditCommand, parseAuditCommand } from './cli-audit.ts'
+import { EXPORT_USAGE, type ExportCommand, parseExportCommand } from './cli-export.ts'
 import { STORAGE_USAGE, type StorageCommand } from './cli-storage.ts'
 import { describeSettings, type HubConfig } from './config.ts'
 import { makeDataFolder, requireStore } from './data-folder.ts'
@@ -27,6 +28,7 @@ export type Command =
   | { kind: 'user add'; user: NewUser; teams: string[] }
   | { kind: 'team add'; team: NewTeam }
   | AuditCommand
+  | ExportCommand
   | StorageCommand
   | { kind: 'access explain'; question: Question }
 
@@ -46,6 +48,7 @@ Without a command the hub starts. The commands work on the data folder, also whi
   team add --name NAME --region CODE --kind professional|cadre|volunteer
                                                         make a patrol team; prints its id
 ${AUDIT_USAGE}
+${EXPORT_USAGE}
   access explain --user NAME --action PERMISSION [--camera ID | --region CODE]
                                                         say why somebody may or may not do something
 ${STORAGE_USAGE}
@@ -140,6 +143,9 @@ export function parseInvocation(args: readonly string[]): Invocation {
       if (thing === 'audit' && verb !== undefined) {
         return { command: parseAuditCommand(verb, rest, values), configFile }
       }
+      if (thing === 'export' && verb !== undefined) {
+        return { command: parseExportCommand(verb, rest, values.key), configFile }
+      }
       throw new HubError('HUB_USAGE', `there is no command "${words}"; see --help`)
   }
 }
@@ -201,7 +207,7 @@ function prepareFolder(command: Command['kind'], { relational, dataDir }: HubCon
 
 /** Runs a command against the data folder; answers what to print. Does not take the hub's lock. */
 export async function runCommand(
-  command: Exclude<Command, AuditCommand | StorageCommand | { kind: 'serve' | 'help' }>,
+  command: Exclude<Command, AuditCommand | ExportCommand | StorageCommand | { kind: 'serve' | 'help' }>,
   config: HubConfig,
   log: Logger,
 ): Promise<string> {

@@ -192,6 +192,12 @@ export const HubSettings = Type.Object(
       unit: 'minutes',
       description: 'A viewing that lasts this long is marked; 0 for never.',
     }),
+    exportKey: Type.Optional(
+      text(
+        'Key with which exported video is signed, Ed25519 as PEM. Without it the hub makes one in its data folder. Hubs that share a database should have the same.',
+        { secret: true },
+      ),
+    ),
     oidcIssuer: Type.Optional(
       text("Address of the centre's OpenID Connect provider, e.g. https://sso.example/realms/centre."),
     ),

@@ -70,6 +70,10 @@ export const HUB_ERRORS = {
     status: 413,
     help: 'The content is larger than the size that the message names.',
   },
+  HUB_EXPORT_GONE: {
+    status: 410,
+    help: 'The package is not on the disk of this hub: it was removed, or another hub made it that is away. Export again.',
+  },
   HUB_FORBIDDEN: { status: 403, help: 'The role does not have the permission that this needs.' },
   HUB_GRANT_ENDED: {
     status: 403,

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import { helpText, parseInvocation, runCommand } from './cli.ts'
 import { isAuditCommand, runAuditCommand, verifyExport } from './cli-audit.ts'
+import { checkExport, showExportKey } from './cli-export.ts'
 import { runStorageCommand } from './cli-storage.ts'
 import { type HubConfig, loadConfig } from './config.ts'
 import { HubError } from './errors.ts'
@@ -65,6 +66,10 @@ async function main(): Promise<void> {
     finish(await verifyExport({ ...command, file: command.file }))
     return
   }
+  if (command.kind === 'export verify') {
+    finish(await checkExport(command))
+    return
+  }
   const config = loadConfig({ env: process.env, file: configFile })
   if (command.kind === 'serve') {
     await serve(config, createLog(config))
@@ -77,6 +82,10 @@ async function main(): Promise<void> {
   }
   if (isAuditCommand(command)) {
     finish(await runAuditCommand(command, config, log))
+    return
+  }
+  if (command.kind === 'export key') {
+    process.stdout.write(showExportKey(config))
     return
   }
   process.stdout.write(await runCommand(command, config, log))

@@ -24,8 +24,8 @@ export interface BackupDeps {
 /** Copied in one step: a source that is written to meanwhile would make SQLite begin again and again. */
 const ALL_PAGES = 0x7fff_ffff
 const EVIDENCE_PAGE = 1000
-/** Not part of a backup: made anew by every start, or copied in another way. */
-const LEFT_OUT = /^(hub\.lock|hub\.json|hub\.sqlite|points\.duckdb|evidence|lost\+found)(-|\.|$)/
+/** Not part of a backup: made anew by every start, copied in another way, or not meant to last (exports). */
+const LEFT_OUT = /^(hub\.lock|hub\.json|hub\.sqlite|points\.duckdb|evidence|exports|lost\+found)(-|\.|$)/
 
 /** Throws HUB_BACKUP if the folder is not empty or a part could not be copied; then there is no manifest in it. */
 export async function writeBackup(deps: BackupDeps, to: string): Promise<Manifest> {

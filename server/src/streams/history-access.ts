@@ -4,6 +4,7 @@ import type { HistorySpan, HistoryStretch } from '@patrolhub/protocol'
 import type { Principal } from '../access/principal.ts'
 import { type Admitted, admit } from './admission.ts'
 import { type Asked, type EdgeAsks, needEdge } from './edge-asks.ts'
+import { openCameras } from './grant-policy.ts'
 import type { GrantCutListener, Grants } from './grants.ts'
 import type { StreamsDeps } from './streams.ts'
 
@@ -26,6 +27,13 @@ export class HistoryAccess {
     const { grants, now = Date.now } = this.#deps
     const admitted = await admit(grants, caller.userId, { ...wanted, kind: 'history' }, now)
     return { ...admitted, span: admitted.grant.history! }
+  }
+
+  /** True while the grant opens anything. */
+  async holds(grantId: string): Promise<boolean> {
+    const { grants, now = Date.now } = this.#deps
+    const grant = await grants.find(grantId)
+    return grant !== undefined && openCameras(grant, now()).length > 0
   }
 
   /** What is recorded of the span, oldest first. Throws HUB_HISTORY_NONE, HUB_STREAM_NONE. */

@@ -29,6 +29,8 @@ import { ChangeLog } from '../../src/changes/changes.ts'
 import { changesFeature } from '../../src/changes/changes-feature.ts'
 import { loadConfig } from '../../src/config.ts'
 import { devicesFeature } from '../../src/devices/devices.ts'
+import type { ExportLimits } from '../../src/exports/exports.ts'
+import { exportsFeature } from '../../src/exports/exports-feature.ts'
 import { createHttpServer } from '../../src/http.ts'
 import { incidentsFeature } from '../../src/incidents/incidents-feature.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -54,7 +56,9 @@ export interface RelayingHub {
 type HistoryListener = (edgeId: string, command: HistoryCommand) => void
 type RelayListener = (edgeId: string, command: RelayCommand) => void
 
-export async function startStreamsHub(options: { limits?: Partial<StreamLimits>; folder?: string } = {}) {
+export async function startStreamsHub(
+  options: { limits?: Partial<StreamLimits>; exportLimits?: Partial<ExportLimits>; folder?: string } = {},
+) {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'patrolhub-streams-')))
   const log = pino({ level: process.env.PATROLHUB_TEST_LOG ?? 'silent' })
   const config = loadConfig({
@@ -95,6 +99,17 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
       for (const listener of historyListeners) listener(edgeId, command)
     },
   })
+  const exports = exportsFeature({
+    config,
+    hubId: randomUUID(),
+    relational,
+    audit,
+    access,
+    history: streams.history,
+    log,
+    now,
+    ...(options.exportLimits ? { limits: options.exportLimits } : {}),
+  })
   const incidents = incidentsFeature({
     config,
     relational,
@@ -126,10 +141,12 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
   )
   await app.register(access.routes)
   await app.register(streams.routes)
+  await app.register(exports.routes)
   await app.register(incidents.routes)
   push.attach(app.server)
   await streams.sweepViewings([])
   await streams.start()
+  await exports.start()
   await changeFeed.start()
   await access.start()
   await app.listen({ host: '127.0.0.1', port: 0 })
@@ -268,6 +285,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
     relational,
     audit,
     streams,
+    exports,
     access,
     app,
     clock,
@@ -290,6 +308,7 @@ export async function startStreamsHub(options: { limits?: Partial<StreamLimits>;
       await push.close()
       await app.close()
       await changeFeed.close()
+      await exports.close()
       await streams.close()
       await access.close()
       await relational.close()
