@@ -15,6 +15,7 @@ const SERVER_FEATURES = [
   'ingest',
   'incidents',
   'dispatch',
+  'plans',
   'streams',
   'evidence',
   'exports',

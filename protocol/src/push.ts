@@ -10,6 +10,7 @@ import { type Static, Type } from 'typebox'
 import type { Alert, Evidence } from './rest/alerts.ts'
 import type { Camera, Edge } from './rest/devices.ts'
 import type { Dispatch, Incident } from './rest/incidents.ts'
+import type { Plan } from './rest/plans.ts'
 import type { Grant } from './rest/streams.ts'
 
 /** What happened, with the thing as it stands now: a later one replaces an earlier one of the same id. */
@@ -22,6 +23,7 @@ export interface PushPayloads {
   camera: Camera
   /** To the grant's user and to those who may approve it. */
   grant: Grant
+  plan: Plan
 }
 
 export type PushEvent = {

@@ -38,6 +38,7 @@ import type { Incidents } from './incidents/incidents.ts'
 import { incidentsFeature } from './incidents/incidents-feature.ts'
 import { ingestFeature } from './ingest/ingest.ts'
 import { createMetrics, observe } from './metrics.ts'
+import { plansFeature } from './plans/plans-feature.ts'
 import type { Broker } from './ports/broker.ts'
 import { NO_WAKEUPS } from './ports/wakeups.ts'
 import { pushFeature } from './push/push-feature.ts'
@@ -144,6 +145,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     history: streams.history,
     log,
   })
+  const plans = plansFeature({ relational, audit, changes, access, streams, log })
   const credentials = edgeCredentials(config)
   const devices = devicesFeature({
     relational,
@@ -184,6 +186,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     evidence,
     devices,
     streams,
+    plans,
   })
   const timers = new Timers({
     relational,
@@ -204,6 +207,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     },
   })
   timers.add({ name: 'seals', everyMs: 5000, run: () => sealer.sealIfDue() })
+  timers.add({ name: 'plans', everyMs: 1000, run: (nowMs) => plans.tend(nowMs) })
   timers.add({
     name: 'evidence',
     everyMs: HOUR_MS,
@@ -331,6 +335,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.register(evidence.routes)
   await app.register(streams.routes)
   await app.register(exports.routes)
+  await app.register(plans.routes)
   await app.register(devices.routes)
   await app.register(edgeAccessRoutes({ relational, audit, credentials }))
   await app.register(analytics.routes)
@@ -350,6 +355,8 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     await streams.start()
     stack.defer(() => streams.close())
     stack.defer(() => exports.close())
+    plans.start()
+    stack.defer(() => plans.close())
     await devices.start({ isOnlyHub: config.broker === 'aedes' })
     await changeFeed.start()
     stack.defer(() => changeFeed.close())

@@ -20,6 +20,7 @@ if (programs === undefined) {
   describe('on PostgreSQL: keeping of evidence', () => import('./evidence-keeping.test.ts') as never)
   describe('on PostgreSQL: grants', () => import('./streams-grants.test.ts') as never)
   describe('on PostgreSQL: groups of cameras', () => import('./streams-groups.test.ts') as never)
+  describe('on PostgreSQL: plans', () => import('./plans.test.ts') as never)
   describe('on PostgreSQL: changes', () => import('./changes.test.ts') as never)
   describe('on PostgreSQL: timers', () => import('./timers.test.ts') as never)
   describe('on PostgreSQL: record', () => import('./record.test.ts') as never)

@@ -224,7 +224,7 @@ describe('what a grant for a group opens', () => {
             .execute()
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 20 },
     )
   }, 60_000)
 })

@@ -20,6 +20,9 @@ const MEANING = {
   'grant.revoke-any': 'end the viewing of somebody else',
   'group.write': 'make groups of cameras and change what is in them',
   'export.make': 'take recorded video out as a signed package, under a grant for history',
+  'plan.read': 'see emergency plans, and who watches under them',
+  'plan.write': 'write emergency plans: who commands, and which groups of cameras are opened to them',
+  'plan.activate': 'activate an emergency plan or a drill of it, and end it',
   'team.read': 'see teams and who is in them',
   'team.write': 'make teams and change who is in them',
   'user.read': 'see accounts, their sessions, and the roles',
@@ -53,7 +56,7 @@ const WATCH: readonly Permission[] = [
 
 /** What the built-in roles begin with. */
 export const ROLE_PERMISSIONS: Readonly<Record<BuiltInRole, ReadonlySet<Permission>>> = {
-  operator: new Set([...WATCH, 'incident.move', 'incident.dispatch', 'grant.request']),
+  operator: new Set([...WATCH, 'incident.move', 'incident.dispatch', 'grant.request', 'plan.read']),
   supervisor: new Set([
     ...WATCH,
     'incident.move',
@@ -64,6 +67,9 @@ export const ROLE_PERMISSIONS: Readonly<Record<BuiltInRole, ReadonlySet<Permissi
     'grant.revoke-any',
     'export.make',
     'group.write',
+    'plan.read',
+    'plan.write',
+    'plan.activate',
     'duty.write',
     'access.explain',
     'audit.read',
@@ -71,7 +77,7 @@ export const ROLE_PERMISSIONS: Readonly<Record<BuiltInRole, ReadonlySet<Permissi
   // Reads the incident and the evidence of their own teams' dispatches only: dispatch and evidence check.
   patroller: new Set(['dispatch.read', 'dispatch.step']),
   engineer: new Set(['overview.read', 'device.read', 'series.read', 'edge.write', 'region.write']),
-  auditor: new Set(['overview.read', 'audit.read']),
+  auditor: new Set(['overview.read', 'plan.read', 'audit.read']),
   administrator: new Set(PERMISSIONS.filter((permission) => permission !== 'dispatch.step')),
 }
 
@@ -87,6 +93,8 @@ export const KEPT_BY_ADMINISTRATOR: readonly Permission[] = [
 export const PRIVILEGED: ReadonlySet<Permission> = new Set([
   'grant.approve',
   'grant.revoke-any',
+  'plan.write',
+  'plan.activate',
   'team.write',
   'user.read',
   'user.write',
@@ -106,6 +114,7 @@ export const ONLY_ON_DUTY: ReadonlySet<Permission> = new Set([
   'incident.move',
   'incident.dispatch',
   'grant.approve',
+  'plan.activate',
 ])
 
 /** Outside one's hours this is refused; what is not listed here or below does not ask for the hour. */

@@ -17,6 +17,7 @@ export const CHANGE_KINDS = [
   'edge',
   'camera',
   'grant',
+  'plan',
   'session',
   'user',
 ] as const

@@ -3,6 +3,7 @@ import type { Devices } from '../devices/devices.ts'
 import type { Dispatches } from '../dispatch/dispatch.ts'
 import type { EvidenceService } from '../evidence/evidence.ts'
 import type { Incidents } from '../incidents/incidents.ts'
+import type { Plans } from '../plans/plans.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import type { PushMessage } from '../push/push.ts'
 import type { Streams } from '../streams/streams.ts'
@@ -14,6 +15,7 @@ export interface TellingFeatures {
   evidence: Pick<EvidenceService, 'completeOf'>
   devices: Pick<Devices, 'views'>
   streams: Pick<Streams, 'grantViews'>
+  plans: Pick<Plans, 'views'>
 }
 
 /**
@@ -22,7 +24,7 @@ export interface TellingFeatures {
  */
 export async function messagesFor(
   db: DbOrTransaction,
-  { incidents, dispatches, evidence, devices, streams }: TellingFeatures,
+  { incidents, dispatches, evidence, devices, streams, plans }: TellingFeatures,
   changes: readonly Change[],
 ): Promise<PushMessage[]> {
   const idsOf = (kind: ChangeKind) => [
@@ -30,11 +32,12 @@ export async function messagesFor(
   ]
   const alertIds = idsOf('alert')
   const place = new Map(alertIds.map((alertId, index) => [alertId, index]))
-  const [found, complete, { edges, cameras }, grants] = await Promise.all([
+  const [found, complete, { edges, cameras }, grants, planViews] = await Promise.all([
     incidents.alertViews(db, alertIds),
     evidence.completeOf(db, idsOf('evidence')),
     devices.views(db, { edgeIds: idsOf('edge'), cameraIds: idsOf('camera') }),
     streams.grantViews(idsOf('grant')),
+    plans.views(db, idsOf('plan')),
   ])
   const alerts = found.sort((a, b) => place.get(a.alertId)! - place.get(b.alertId)!)
   const incidentIds = [...new Set([...alerts.map((alert) => alert.incidentId), ...idsOf('incident')])]
@@ -82,6 +85,9 @@ export async function messagesFor(
         target: { region, userId },
         event: { event: 'grant', payload: grant },
       }),
+    ),
+    ...planViews.map(
+      (plan): PushMessage => ({ target: { region: plan.region }, event: { event: 'plan', payload: plan } }),
     ),
   ]
 }

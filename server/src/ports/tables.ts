@@ -230,7 +230,7 @@ export interface GrantTable {
   history_from_ms: ColumnType<number | null, number | null | undefined, never>
   history_to_ms: ColumnType<number | null, number | null | undefined, never>
   /** Of a group, as JSON: the cameras that were asked for, and that a second person agreed to. */
-  asked_cameras: ColumnType<Json | null, Json | null | undefined, never>
+  asked_cameras: ColumnType<Json | null, Json | null | undefined>
   /** Of the plan that gave it; `null` for a grant that somebody asked for. */
   activation_id: ColumnType<string | null, string | null | undefined, never>
 }
@@ -269,7 +269,7 @@ export interface PlanTable {
   /** The second person who agreed to it as it stands. */
   approved_by: string | null
   approved_at_ms: number | null
-  /** The cameras of its groups that they agreed to, as JSON. */
+  /** The cameras that they agreed to, by group, as JSON. */
   approved_cameras: Json | null
 }
 

@@ -16,6 +16,7 @@ const WATCH_PERMISSION: Readonly<Record<keyof PushPayloads, Permission>> = {
   edge: 'device.read',
   camera: 'device.read',
   grant: 'grant.approve',
+  plan: 'plan.read',
 }
 
 export function roomOfUser(userId: string): string {

@@ -221,6 +221,7 @@ export class Gate {
       viewer,
       openedAtMs: this.#now(),
       isRecorded: false,
+      isDrill: false,
       place: { player, giveUp },
       sink,
       started,
@@ -241,6 +242,7 @@ export class Gate {
     if (admitted instanceof Error) throw admitted
     const { grant, camera } = admitted
     viewing.cameraId = camera.cameraId
+    viewing.isDrill = grant.plan?.isDrill ?? false
     const stream = grant.history ? await this.#historyOf(camera, grant.history, wanted) : undefined
     if (stream) viewing.history = { atMs: wanted.atMs ?? grant.history!.fromMs, speed: wanted.speed ?? 1 }
     if (viewing.why) throw cutError(viewing.why)

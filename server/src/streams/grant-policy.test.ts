@@ -123,15 +123,17 @@ describe('an open grant', () => {
   })
 
   it('given by a plan waits while something stands against it, and ends with the plan', () => {
-    const plan = (values: Partial<Standing['user']>, isOver = false): Standing => ({
+    const plan = (values: Partial<Standing['user']>, isOver = false, isMeant = true): Standing => ({
       ...user(values),
-      activation: { isOver },
+      activation: { isOver, isMeant },
     })
     expect(openCameras(plan({}), 2000)).toHaveLength(1)
     for (const values of [{ isSignedIn: false }, { isOnDuty: false }, { scope: '410503' }]) {
       expect(endOf(plan(values), 2000)).toBeUndefined()
       expect(openCameras(plan(values), 2000)).toEqual([])
     }
+    expect(endOf(plan({}, false, false), 2000)).toBeUndefined()
+    expect(openCameras(plan({}, false, false), 2000)).toEqual([])
     expect(endOf(plan({}, true), 2000)?.why).toBe('plan over')
     expect(endOf(plan({}), 61_000)?.why).toBe('time')
   })
@@ -185,7 +187,7 @@ describe('a grant for a group', () => {
     const history = { fromMs: 0, toMs: 120_000 }
     expect(later({ maxHistoryMinutes: 2 }, { history })).toBe(true)
     expect(later({ maxHistoryMinutes: 1 }, { history })).toBe(false)
-    const plan = { activation: { isOver: false } }
+    const plan = { activation: { isOver: false, isMeant: true } }
     expect(later({ needsNote: true, needsIncident: true, maxMinutes: 1 }, plan, 900_000)).toBe(true)
     expect(later({ needsSecondPerson: true }, { ...plan, approverId: 'u2' })).toBe(false)
   })

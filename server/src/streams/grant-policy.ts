@@ -81,8 +81,11 @@ export interface Standing {
   history: HistorySpan | undefined
   /** Of the incident that it was given for; `null` without one. */
   incidentState: string | null
-  /** Of the activation of a plan that gave it; `null` if somebody asked for it. */
-  activation: { isOver: boolean } | null
+  /**
+   * Of the activation of a plan that gave it: whether that is over, and whether the plan opens the target to the user as it
+   * stands; `null` if somebody asked for it.
+   */
+  activation: { isOver: boolean; isMeant: boolean } | null
 }
 
 /** What stands against a grant though its time is not over. */
@@ -90,6 +93,7 @@ export type Bar =
   | 'disabled'
   | 'signed out'
   | 'incident over'
+  | 'not in the plan'
   | 'camera gone'
   | 'group gone'
   | (typeof BARS)[Rule]
@@ -137,6 +141,7 @@ function barOf(standing: Standing, nowMs: number): Bar | undefined {
   if (user.isDisabled) return 'disabled'
   if (!user.isSignedIn) return 'signed out'
   if (standing.incidentState !== null && isIncidentOver(standing.incidentState)) return 'incident over'
+  if (standing.activation && !standing.activation.isMeant) return 'not in the plan'
   // Outside one's scope it was a second person who opened it, for somebody of that scope: it ends when they move.
   const hasMoved = askedFrom !== null && askedFrom !== user.scope
   const isInside = target.region !== undefined && covers(user.scope, target.region)

@@ -2,6 +2,7 @@
 import type { AllowedHours, Grant } from '@patrolhub/protocol'
 import type { Insertable } from 'kysely'
 import { POLICY_COLUMNS, policyIn, policyKey } from '../access/camera-policy.ts'
+import { isCommanding } from '../access/commanding.ts'
 import type { Permission } from '../access/permissions.ts'
 import { inScope, type Scoped } from '../access/scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
@@ -82,6 +83,22 @@ function select(db: DbOrTransaction, nowMs: number) {
         .where('role_permission.permission', '=', 'grant.request' satisfies Permission)
         .as('request_permission'),
     )
+    .select((eb) => [
+      eb
+        .selectFrom('plan_group')
+        .select('plan_group.group_id')
+        .whereRef('plan_group.plan_id', '=', 'plan.plan_id')
+        .whereRef('plan_group.group_id', '=', 'viewing_grant.target_id')
+        .as('meant_group'),
+      eb
+        .selectFrom('plan_command')
+        .select((command) => command.fn.min('plan_command.kind').as('kind'))
+        .whereRef('plan_command.plan_id', '=', 'plan.plan_id')
+        .where((command) =>
+          isCommanding(command.ref('user_account.user_id'), command.ref('user_account.role')),
+        )
+        .as('command_kind'),
+    ])
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof select>['execute']>>[number]
@@ -110,7 +127,13 @@ function toRecord(row: Row, members: ReadonlyMap<string, readonly TargetCamera[]
     askedCameras: new Set(row.asked_cameras === null ? [] : (JSON.parse(row.asked_cameras) as string[])),
     askedFrom: row.asked_from,
     incidentState: row.incident_state,
-    activation: row.activation_id === null ? null : { isOver: row.plan_ended_at_ms !== null },
+    activation:
+      row.activation_id === null
+        ? null
+        : {
+            isOver: row.plan_ended_at_ms !== null,
+            isMeant: row.meant_group !== null && row.command_kind !== null,
+          },
     plan:
       row.activation_id === null || row.plan_id === null
         ? undefined
@@ -270,12 +293,14 @@ export async function grantsInScope(
   return toRecords(db, rows)
 }
 
+/** Those that the user asked for. */
 export async function countOpenGrants(db: DbOrTransaction, userId: string): Promise<number> {
   const row = await db
     .selectFrom('viewing_grant')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('user_id', '=', userId)
     .where('state', 'in', ['pending', 'active'])
+    .where('activation_id', 'is', null)
     .executeTakeFirstOrThrow()
   return Number(row.n)
 }
@@ -288,7 +313,13 @@ export async function insertGrant(db: DbOrTransaction, row: Insertable<GrantTabl
 export async function moveGrant(
   db: DbOrTransaction,
   grant: Pick<GrantRecord, 'grantId' | 'state'>,
-  values: { state: string; begin_at_ms?: number; end_at_ms?: number; approver_id?: string },
+  values: {
+    state: string
+    begin_at_ms?: number
+    end_at_ms?: number
+    approver_id?: string
+    asked_cameras?: string
+  },
 ): Promise<boolean> {
   const result = await db
     .updateTable('viewing_grant')

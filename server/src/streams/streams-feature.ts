@@ -10,6 +10,7 @@ import { Groups } from './groups.ts'
 import { HistoryAccess } from './history-access.ts'
 import { STREAM_LIMITS } from './limits.ts'
 import { MediaServer } from './media-server.ts'
+import { agreeUnderPlan, endUnderPlan, giveUnderPlan } from './plan-grants.ts'
 import { Policies } from './policies.ts'
 import type { Streams, StreamsDeps } from './streams.ts'
 import { Viewings } from './viewings.ts'
@@ -91,6 +92,11 @@ export function streamsFeature(deps: StreamsDeps): Streams {
     },
     grantsChanged: (grantIds) => grants.check([...grantIds]),
     incidentsChanged: (incidentIds) => grants.incidentsChanged(incidentIds),
+    underPlan: {
+      give: (trx, order) => giveUnderPlan(trx, deps, order),
+      agree: (trx, order) => agreeUnderPlan(trx, deps, order),
+      end: (trx, order) => endUnderPlan(trx, deps, order),
+    },
     cutSessions(sessionHashes) {
       gate.cutSessions(sessionHashes)
       look()

@@ -6,9 +6,10 @@ import type { Access } from '../access/access.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { ChangeLog } from '../changes/changes.ts'
 import type { HubConfig } from '../config.ts'
-import type { Relational } from '../ports/relational.ts'
+import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 import type { HistoryAccess } from './history-access.ts'
 import type { StreamLimits } from './limits.ts'
+import type { agreeUnderPlan, endUnderPlan, giveUnderPlan } from './plan-grants.ts'
 import type { MarkConfig } from './viewing-marks.ts'
 
 export interface StreamsDeps {
@@ -42,6 +43,8 @@ export interface Streams {
   grantsChanged(grantIds: ReadonlySet<string>): Promise<void>
   /** Of these incidents, changed here or at another hub, those that are over end the grants given for them. */
   incidentsChanged(incidentIds: ReadonlySet<string>): Promise<void>
+  /** Grants that a plan gives and ends, inside the caller's transaction; see plan-grants.ts. */
+  readonly underPlan: UnderPlan
   /** Cuts the viewings of these sessions. */
   cutSessions(sessionHashes: readonly string[]): void
   /** Recorded history under a grant, for exports. */
@@ -51,6 +54,13 @@ export interface Streams {
   /** Grants as screens show them; see Grants.views. */
   grantViews(grantIds: readonly string[]): Promise<{ region: string; userId: string; grant: Grant }[]>
   stats(): StreamsStats
+}
+
+/** What plan-grants.ts does, with the streams feature's own record and log of changes. */
+export interface UnderPlan {
+  give(trx: DbOrTransaction, order: Parameters<typeof giveUnderPlan>[2]): Promise<void>
+  agree(trx: DbOrTransaction, order: Parameters<typeof agreeUnderPlan>[2]): Promise<void>
+  end(trx: DbOrTransaction, order: Parameters<typeof endUnderPlan>[2]): Promise<string[]>
 }
 
 export interface StreamsStats {

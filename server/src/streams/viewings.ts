@@ -16,6 +16,8 @@ export interface ViewingRecord {
   openedAtMs: number
   /** Of history: where the player asked to begin, and how fast. */
   history?: { atMs: number; speed: number }
+  /** Under a plan that was activated as an exercise. */
+  isDrill: boolean
 }
 
 export class Viewings {
@@ -30,7 +32,7 @@ export class Viewings {
   /** Before the first byte: what is not on the record is not shown. */
   async open(viewing: ViewingRecord): Promise<void> {
     const { relational, audit, hubId } = this.#deps
-    const { viewingId, grantId, cameraId, viewer, openedAtMs, history } = viewing
+    const { viewingId, grantId, cameraId, viewer, openedAtMs, isDrill, history } = viewing
     await relational.write.transaction().execute(async (trx) => {
       const grant = await trx
         .selectFrom('viewing_grant')
@@ -71,6 +73,7 @@ export class Viewings {
         detail: {
           viewingId,
           grantId,
+          ...(isDrill ? { isDrill } : {}),
           ...(history ? { history } : {}),
           ...(marks.length === 0 ? {} : { marks }),
         },
@@ -106,7 +109,7 @@ export class Viewings {
     end: { bytes: number; why: WhyClosed; shown: HistorySpan | undefined },
   ): Promise<void> {
     const { relational, audit } = this.#deps
-    const { viewingId, grantId, cameraId, viewer, openedAtMs } = viewing
+    const { viewingId, grantId, cameraId, viewer, openedAtMs, isDrill } = viewing
     const closedAtMs = this.#now()
     const seconds = Math.round((closedAtMs - openedAtMs) / 1000)
     const longFrom = longFromMs(this.#deps.config)
@@ -126,7 +129,14 @@ export class Viewings {
         actor: viewer,
         action: 'viewing.closed',
         subject: `camera:${cameraId}`,
-        detail: { viewingId, grantId, ...end, seconds, ...(marks.length === 0 ? {} : { marks }) },
+        detail: {
+          viewingId,
+          grantId,
+          ...end,
+          seconds,
+          ...(isDrill ? { isDrill } : {}),
+          ...(marks.length === 0 ? {} : { marks }),
+        },
       })
     })
   }

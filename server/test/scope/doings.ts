@@ -113,6 +113,8 @@ function mayHear(
       const { camera, user } = model.grants.find(({ grantId }) => grantId === told.payload.grantId)!
       return user.userId === who.userId || reads('grant.approve', camera.region)
     }
+    case 'plan':
+      return reads('plan.read', told.payload.region)
   }
 }
 

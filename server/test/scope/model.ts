@@ -166,6 +166,7 @@ export async function shown(kind: Kind, caller: Subject, model: Model, world: Wo
     }
     case 'edge':
     case 'group':
+    case 'plan':
       return world.things
         .filter((thing) => thing.kind.endsWith(kind) && inside(caller.scope, thing.region))
         .map(({ id }) => id)
@@ -212,7 +213,7 @@ export async function shown(kind: Kind, caller: Subject, model: Model, world: Wo
 export function forbidden(caller: Caller, model: Model, world: World): string[] {
   const searched: readonly Kind[] = [
     ...(['edge', 'spare edge', 'camera', 'checkpoint', 'sensor'] as const),
-    ...(['group', 'spare group'] as const),
+    ...(['group', 'spare group', 'plan', 'spare plan'] as const),
     ...(['alert', 'incident', 'evidence', 'dispatch'] as const),
   ]
   const own = new Set(

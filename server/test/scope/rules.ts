@@ -53,6 +53,11 @@ export interface Rule {
 }
 
 const JPEG = Buffer.from('no picture')
+const NO_PLAN = {
+  name: 'x',
+  groupIds: ['00000000-0000-4000-8000-000000000000'],
+  command: [{ kind: 'role', id: 'operator' }],
+}
 
 export const RULES: Readonly<Record<string, Rule>> = {
   // Anybody: health, figures (a token may be asked for, see config), the description, the page, signing in.
@@ -458,6 +463,46 @@ export const RULES: Readonly<Record<string, Rule>> = {
     within: 'scope',
     answers: 204,
   },
+
+  // Emergency plans.
+  'GET /api/plans': { for: 'plan.read', answers: 200, shows: ['plan'] },
+  'POST /api/plans': {
+    for: 'plan.write',
+    about: 'region',
+    within: 'scope',
+    else: 403,
+    answers: 400,
+    body: ({ id }) => ({ region: id, ...NO_PLAN }),
+  },
+  'PUT /api/plans/:planId': {
+    for: 'plan.write',
+    about: 'plan',
+    within: 'scope',
+    answers: 400,
+    body: () => NO_PLAN,
+  },
+  'DELETE /api/plans/:planId': { for: 'plan.write', about: 'spare plan', within: 'scope', answers: 204 },
+  'POST /api/plans/:planId/approval': {
+    for: 'grant.approve',
+    about: 'plan',
+    within: 'scope',
+    answers: 409,
+    body: () => ({ writtenAtMs: 0 }),
+  },
+  'POST /api/plans/:planId/activation': {
+    for: 'plan.activate',
+    about: 'plan',
+    within: 'scope',
+    answers: 400,
+    body: () => ({ reason: 'x', isDrill: true, endAtMs: 1 }),
+  },
+  'DELETE /api/plans/:planId/activation': {
+    for: 'plan.activate',
+    about: 'plan',
+    within: 'scope',
+    answers: 409,
+  },
+  'GET /api/plans/:planId/watching': { for: 'plan.read', about: 'plan', within: 'scope', answers: 200 },
 
   // The record: what people of the scope did.
   'GET /api/audit': { for: 'audit.read', answers: 200, shows: ['audit entry'], query: () => 'limit=500' },

@@ -142,6 +142,7 @@ async function attempt(
     const row = { group_id: thing!.id, name: thing!.id, region: thing!.region }
     await world.db.insertInto('camera_group').values(row).execute()
   }
+  if (rule.about === 'spare plan' && answer.status === 204) await world.addPlan(thing!.id, thing!.region)
   if (answer.status === 201 && route === 'POST /api/teams') {
     await world.db.deleteFrom('team').where('team_id', '=', answer.json.teamId).execute()
   }

@@ -61,6 +61,8 @@ export type Kind =
   | 'grant'
   | 'group'
   | 'spare group'
+  | 'plan'
+  | 'spare plan'
   | 'ask'
   | 'audit entry'
 
@@ -195,6 +197,21 @@ export async function startWorld() {
     return answer.json
   }
 
+  async function addPlan(planId: string, region: string): Promise<void> {
+    const { userId } = chiefs.get(region.slice(0, 4))!
+    const row = {
+      plan_id: planId,
+      name: planId,
+      region,
+      written_by: userId,
+      written_at_ms: 1,
+      approved_by: null,
+      approved_at_ms: null,
+      approved_cameras: null,
+    }
+    await db.insertInto('plan').values(row).execute()
+  }
+
   /** An alert with its picture, from the region's camera, as its edge sends it. */
   async function happen(region: string): Promise<{ alert: Thing; evidence: Thing }> {
     const edge = edges.get(region)!
@@ -320,6 +337,21 @@ export async function startWorld() {
       { kind: 'group', id: groups[0]!.group_id, region, cameraIds },
       { kind: 'spare group', id: groups[1]!.group_id, region },
     )
+    // One that was activated once, and one that was not.
+    for (const kind of ['plan', 'spare plan'] as const) {
+      const planId = randomUUID()
+      await addPlan(planId, region)
+      things.push({ kind, id: planId, region })
+      if (kind === 'plan') {
+        const { userId: begun_by } = chiefs.get(region.slice(0, 4))!
+        const ids = { activation_id: randomUUID(), plan_id: planId, begun_by }
+        const times = { begin_at_ms: 1, end_at_ms: 2, ended_at_ms: 2 }
+        await db
+          .insertInto('plan_activation')
+          .values({ ...ids, ...times, is_drill: 1, reason: 'exercise' })
+          .execute()
+      }
+    }
     const { alert } = await happen(region)
     const found = await db
       .selectFrom('alert')
@@ -351,6 +383,7 @@ export async function startWorld() {
     rootUserId: chiefs.get(ROOT)!.userId,
     addUser,
     addSession,
+    addPlan,
     ask,
     command,
     happen,

@@ -126,6 +126,7 @@ export async function startPeople(env: Record<string, string> = {}) {
     evidence,
     devices,
     streams: NO_STREAMS,
+    plans: { views: async () => [] },
   })
   const app = await createHttpServer({ config, metrics: createMetrics(), log, checks: {} }, (instance) =>
     access.guard(instance),

@@ -34,6 +34,7 @@ import { exportsFeature } from '../../src/exports/exports-feature.ts'
 import { createHttpServer } from '../../src/http.ts'
 import { incidentsFeature } from '../../src/incidents/incidents-feature.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { plansFeature } from '../../src/plans/plans-feature.ts'
 import { NO_WAKEUPS } from '../../src/ports/wakeups.ts'
 import { pushFeature } from '../../src/push/push-feature.ts'
 import type { StreamLimits } from '../../src/streams/limits.ts'
@@ -110,6 +111,7 @@ export async function startStreamsHub(
     now,
     ...(options.exportLimits ? { limits: options.exportLimits } : {}),
   })
+  const plans = plansFeature({ relational, audit, changes, access, streams, log, now })
   const incidents = incidentsFeature({
     config,
     relational,
@@ -130,6 +132,7 @@ export async function startStreamsHub(
     log,
     access,
     streams,
+    plans,
     devices: devicesFeature({ relational, changes, audit, log, offerSettings: () => {} }),
     incidents,
     // Nothing of these happens here.
@@ -142,12 +145,14 @@ export async function startStreamsHub(
   await app.register(access.routes)
   await app.register(streams.routes)
   await app.register(exports.routes)
+  await app.register(plans.routes)
   await app.register(incidents.routes)
   push.attach(app.server)
   await streams.sweepViewings([])
   await streams.start()
   await exports.start()
   await changeFeed.start()
+  plans.start()
   await access.start()
   await app.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
@@ -286,6 +291,7 @@ export async function startStreamsHub(
     audit,
     streams,
     exports,
+    plans,
     access,
     app,
     clock,
@@ -309,6 +315,7 @@ export async function startStreamsHub(
       await app.close()
       await changeFeed.close()
       await exports.close()
+      await plans.close()
       await streams.close()
       await access.close()
       await relational.close()
