@@ -127,6 +127,10 @@ export const HUB_ERRORS = {
     status: 0,
     help: 'The key that seals the record is missing, is not of Ed25519 or is not the one of its history; the message says which.',
   },
+  HUB_SEARCH_TOO_LARGE: {
+    status: 422,
+    help: 'The search finds more than is taken out at once: narrow it, or let an administrator export the record.',
+  },
   HUB_SECOND_FACTOR: {
     status: 401,
     help: 'The code of the authenticator (or a recovery code) is missing, wrong or used; `details` says which.',

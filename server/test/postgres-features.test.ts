@@ -23,6 +23,7 @@ if (programs === undefined) {
   describe('on PostgreSQL: plans', () => import('./plans.test.ts') as never)
   describe('on PostgreSQL: changes', () => import('./changes.test.ts') as never)
   describe('on PostgreSQL: timers', () => import('./timers.test.ts') as never)
+  describe('on PostgreSQL: viewings', () => import('./viewings.test.ts') as never)
   describe('on PostgreSQL: record', () => import('./record.test.ts') as never)
   describe('on PostgreSQL: audit', () => import('./audit.test.ts') as never)
 }

@@ -52,6 +52,8 @@ export const Viewing = Type.Object({
   note: Type.String(),
   incidentId: Type.Optional(Type.String()),
   incidentNumber: Type.Optional(Type.String()),
+  /** The span of recorded video that the grant is for; not there for live video. */
+  history: Type.Optional(Type.Object({ fromMs: EpochMs, toMs: EpochMs })),
   openedAtMs: EpochMs,
   /** Not there while it is open. */
   closedAtMs: Type.Optional(EpochMs),

@@ -4,6 +4,7 @@ import { AlertPage, HoldIncident, IncidentDetail, IncidentPage, MoveIncident } f
 import { Type } from 'typebox'
 import type { Principal } from '../access/principal.ts'
 import { HubError } from '../errors.ts'
+import { parsePlace } from '../paging.ts'
 import { setHold } from './incident-hold.ts'
 import { moveByHand } from './incident-moves.ts'
 import {
@@ -15,7 +16,6 @@ import {
   transitionsOf,
 } from './incident-store.ts'
 import type { IncidentsDeps } from './incidents.ts'
-import { parsePlace } from './paging.ts'
 import { allowedMoves } from './state.ts'
 
 export const ALERTS_OF_INCIDENT = 50

@@ -2,8 +2,8 @@
 import type { Alert, AlertRecord, Evidence, Incident, IncidentState, Transition } from '@patrolhub/protocol'
 import { inScope, type Scoped } from '../access/scope.ts'
 import { newestInScope, type Place } from '../newest-in-scope.ts'
+import { pageOf } from '../paging.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
-import { pageOf } from './paging.ts'
 import { ENDED_STATES, OPEN_STATES } from './state.ts'
 
 export type EvidenceOfAlerts = (

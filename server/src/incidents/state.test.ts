@@ -2,8 +2,8 @@ import { BUILT_IN_ROLES, type BuiltInRole, INCIDENT_STATES, type IncidentState }
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ROLE_PERMISSIONS } from '../access/permissions.ts'
+import { pageOf, parsePlace, placeText } from '../paging.ts'
 import { numberAfter } from './incident-number.ts'
-import { pageOf, parsePlace, placeText } from './paging.ts'
 import { allowedMoves, checkMove, followsTo, hasEnded, isDispatchable, type ManualState } from './state.ts'
 
 const state = fc.constantFrom(...INCIDENT_STATES)

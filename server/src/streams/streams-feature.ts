@@ -13,6 +13,7 @@ import { MediaServer } from './media-server.ts'
 import { agreeUnderPlan, endUnderPlan, giveUnderPlan } from './plan-grants.ts'
 import { Policies } from './policies.ts'
 import type { Streams, StreamsDeps } from './streams.ts'
+import { viewingRoutes } from './viewing-routes.ts'
 import { Viewings } from './viewings.ts'
 
 export function streamsFeature(deps: StreamsDeps): Streams {
@@ -76,6 +77,7 @@ export function streamsFeature(deps: StreamsDeps): Streams {
       return closing
     },
     routes: async (app) => {
+      await app.register(viewingRoutes(deps))
       await app.register(grantRoutes(grants, policies))
       await app.register(groupRoutes(new Groups(deps)))
       await app.register(

@@ -2,8 +2,8 @@
  * Places in a list that is ordered by time and id, newest first. New entries do not move a page, and entries of the same
  * millisecond are neither skipped nor repeated.
  */
-import { HubError } from '../errors.ts'
-import type { Place } from '../newest-in-scope.ts'
+import { HubError } from './errors.ts'
+import type { Place } from './newest-in-scope.ts'
 
 /** The text that a page hands out as `next` and takes as `before`. */
 export function placeText({ atMs, id }: Place): string {
