@@ -153,7 +153,7 @@ export const HubSettings = Type.Object(
     markNoIncidentFrom: choice(
       ['public', 'controlled', 'restricted', 'never'],
       'controlled',
-      'Sensitivity from which viewing a camera without an incident is marked for the auditor.',
+      'Sensitivity from which viewing a camera without an incident or an active emergency plan is marked for the auditor.',
     ),
     markManyCameras: Type.Integer({
       minimum: 0,

@@ -60,6 +60,7 @@ describe('a viewing', () => {
       grantId,
       cameraId,
       viewer: await principal(who),
+      isDrill: false,
       openedAtMs: clock.nowMs,
     }
     await viewings.open(viewing)
@@ -107,6 +108,7 @@ describe('a viewing', () => {
       grantId,
       cameraId,
       viewer: await principal(who),
+      isDrill: false,
       openedAtMs: clock.nowMs,
     }
     const dead = viewingsAt(clock, 'dead-hub')
@@ -139,7 +141,14 @@ describe('a viewing', () => {
     const look = async (cameraId: string) => {
       const grantId = await addGrant(hub.relational, { userId: who.userId, cameraId })
       clock.nowMs += MINUTE_MS
-      const viewing = { viewingId: randomUUID(), grantId, cameraId, viewer, openedAtMs: clock.nowMs }
+      const viewing = {
+        viewingId: randomUUID(),
+        grantId,
+        cameraId,
+        viewer,
+        isDrill: false,
+        openedAtMs: clock.nowMs,
+      }
       await viewings.open(viewing)
       // A player that comes back is no other look.
       await viewings.open({ ...viewing, viewingId: randomUUID() })
@@ -188,7 +197,7 @@ describe('the search of viewings', () => {
       const grantId = await addGrant(hub.relational, { userId: who.userId, cameraId, purpose, ...more })
       clock.nowMs += 1000
       const viewingId = randomUUID()
-      await viewings.open({ viewingId, grantId, cameraId, viewer, openedAtMs: clock.nowMs })
+      await viewings.open({ viewingId, grantId, cameraId, viewer, isDrill: false, openedAtMs: clock.nowMs })
       ids.push(viewingId)
     }
     const places = async (query: string, caller = auditor) =>

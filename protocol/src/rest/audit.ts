@@ -54,6 +54,8 @@ export const Viewing = Type.Object({
   incidentNumber: Type.Optional(Type.String()),
   /** The span of recorded video that the grant is for; not there for live video. */
   history: Type.Optional(Type.Object({ fromMs: EpochMs, toMs: EpochMs })),
+  /** Under an emergency plan that was exercised. */
+  isDrill: Type.Boolean(),
   openedAtMs: EpochMs,
   /** Not there while it is open. */
   closedAtMs: Type.Optional(EpochMs),

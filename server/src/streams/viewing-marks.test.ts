@@ -9,7 +9,7 @@ const MONDAY = Date.UTC(2026, 10, 23, 2)
 const usual: Opening = {
   atMs: MONDAY,
   viewer: { scope: '410502', isOnDuty: true, hours: [{ days: [1], from: '08:00', to: '18:00' }] },
-  incidentId: null,
+  hasOccasion: false,
   camera: { region: '410502003', sensitivity: 'public' },
   camerasLately: 1,
   looksLately: 1,
@@ -20,7 +20,7 @@ const marks = (more: Partial<Opening>, config: Partial<MarkConfig> = {}) =>
 describe('a viewing', () => {
   it('that is usual has no mark', () => {
     expect(marks({})).toEqual([])
-    expect(marks({ incidentId: 'i', camera: { region: '410502', sensitivity: 'controlled' } })).toEqual([])
+    expect(marks({ hasOccasion: true, camera: { region: '410502', sensitivity: 'controlled' } })).toEqual([])
   })
 
   it.each([
@@ -28,8 +28,8 @@ describe('a viewing', () => {
     ['out-of-hours', { atMs: MONDAY + 9 * 3_600_000 }],
     ['outside-scope', { camera: { region: '410503', sensitivity: 'public' } }],
     ['no-incident', { camera: { region: '410502', sensitivity: 'controlled' } }],
-    ['restricted', { incidentId: 'i', camera: { region: '410502', sensitivity: 'restricted' } }],
-    ['restricted', { incidentId: 'i', camera: { region: '410502', sensitivity: 'unheard of' } }],
+    ['restricted', { hasOccasion: true, camera: { region: '410502', sensitivity: 'restricted' } }],
+    ['restricted', { hasOccasion: true, camera: { region: '410502', sensitivity: 'unheard of' } }],
   ] as const)('is marked %s', (mark, more) => {
     expect(marks(more)).toEqual([{ mark }])
   })

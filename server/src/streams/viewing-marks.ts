@@ -24,7 +24,8 @@ const SENSITIVITIES: readonly string[] = ['public', 'controlled', 'restricted']
 export interface Opening {
   atMs: number
   viewer: { scope: string; isOnDuty: boolean; hours: AllowedHours | null }
-  incidentId: string | null
+  /** For an incident, or under an emergency plan that is active. */
+  hasOccasion: boolean
   camera: { region: string; sensitivity: string }
   /** Cameras that the viewer opened within `markManyMinutes`, this one among them. */
   camerasLately: number
@@ -57,7 +58,7 @@ function counting(mark: ViewingMark['mark'], allowed: number, withinMinutes?: nu
 
 /** The marks of a viewing that is being opened. */
 export function marksAtOpening(opening: Opening, config: MarkConfig): ViewingMark[] {
-  const { viewer, camera, incidentId, atMs } = opening
+  const { viewer, camera, hasOccasion, atMs } = opening
   // One that is not known counts as the strictest.
   const rank = (sensitivity: string) => {
     const place = SENSITIVITIES.indexOf(sensitivity)
@@ -70,7 +71,7 @@ export function marksAtOpening(opening: Opening, config: MarkConfig): ViewingMar
   if (rank(camera.sensitivity) === rank('restricted')) marks.push({ mark: 'restricted' })
   const { markNoIncidentFrom, markManyCameras, markRepeatedLooks } = config
   if (
-    incidentId === null &&
+    !hasOccasion &&
     markNoIncidentFrom !== 'never' &&
     rank(camera.sensitivity) >= rank(markNoIncidentFrom)
   ) {

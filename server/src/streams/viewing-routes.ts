@@ -107,6 +107,7 @@ export function viewingRoutes(deps: StreamsDeps): FastifyPluginAsyncTypebox {
             purpose: (viewing) => viewing.purpose,
             note: (viewing) => viewing.note,
             incident: (viewing) => viewing.incidentNumber ?? viewing.incidentId,
+            drill: (viewing) => (viewing.isDrill ? 'drill' : ''),
             seconds: (viewing) => viewing.seconds,
             bytes: (viewing) => viewing.bytes,
             why_closed: (viewing) => viewing.whyClosed,

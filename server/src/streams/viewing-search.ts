@@ -121,12 +121,14 @@ async function viewsOf(
   const rows = await db
     .selectFrom('viewing')
     .leftJoin('viewing_grant', 'viewing_grant.grant_id', 'viewing.grant_id')
+    .leftJoin('plan_activation', 'plan_activation.activation_id', 'viewing_grant.activation_id')
     .leftJoin('user_account', 'user_account.user_id', 'viewing.user_id')
     .leftJoin('device', 'device.device_id', 'viewing.camera_id')
     .leftJoin('incident', 'incident.incident_id', 'viewing.incident_id')
     .selectAll('viewing')
     .select([
       'viewing_grant.note',
+      'plan_activation.is_drill',
       'viewing_grant.history_from_ms',
       'viewing_grant.history_to_ms',
       'user_account.display_name',
@@ -161,6 +163,7 @@ async function viewsOf(
         ...(row.history_from_ms === null || row.history_to_ms === null
           ? {}
           : { history: { fromMs: row.history_from_ms, toMs: row.history_to_ms } }),
+        isDrill: row.is_drill === 1,
         openedAtMs: row.opened_at_ms,
         ...(isOpen ? {} : { closedAtMs: row.closed_at_ms! }),
         seconds: isOpen ? Math.max(row.seconds, Math.floor((nowMs - row.opened_at_ms) / 1000)) : row.seconds,

@@ -36,7 +36,7 @@ export class Viewings {
     await relational.write.transaction().execute(async (trx) => {
       const grant = await trx
         .selectFrom('viewing_grant')
-        .select(['region', 'purpose', 'incident_id'])
+        .select(['region', 'purpose', 'incident_id', 'activation_id'])
         .where('grant_id', '=', grantId)
         .executeTakeFirstOrThrow()
       const device = await trx
@@ -63,7 +63,8 @@ export class Viewings {
         })
         .execute()
       const lately = await this.#lately(trx, viewing)
-      const opening = { atMs: openedAtMs, viewer, incidentId: grant.incident_id, camera, ...lately }
+      const hasOccasion = grant.incident_id !== null || grant.activation_id !== null
+      const opening = { atMs: openedAtMs, viewer, hasOccasion, camera, ...lately }
       const marks = marksAtOpening(opening, this.#deps.config)
       await keepMarks(trx, viewingId, marks)
       await audit.append(trx, {
