@@ -9,7 +9,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type AlertRecord, deviceTopics, type EvidenceRecord, type ReadingRecord } from '@patrolhub/protocol'
 import { report } from '../support/bench.ts'
-import { startEdgeStand } from '../support/edge-stand.ts'
+import { BUSY, startEdgeStand } from '../support/edge-stand.ts'
 
 const KILLS = Number(process.argv[2] ?? 25)
 /** Of every fourth life, from its very beginning; of the others, from when the edge works. */
@@ -20,7 +20,7 @@ const HUB_AWAY_EVERY = 3
 const SETTLE_MS = 120_000
 
 console.log(`An edge with a camera and a device, killed ${KILLS} times; the hub is away in every third life.`)
-const stand = await startEdgeStand({ cameras: 1 })
+const stand = await startEdgeStand([BUSY])
 const { ofKind, store } = stand
 /** Values that the edge has acknowledged to the device. */
 const acknowledged = new Set<number>()

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type AlertRecord, deviceTopics } from '@patrolhub/protocol'
 import { report } from '../support/bench.ts'
-import { startEdgeStand } from '../support/edge-stand.ts'
+import { BUSY, startEdgeStand } from '../support/edge-stand.ts'
 
 const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '15' }, cameras: { type: 'string', default: '2' } },
@@ -25,7 +25,7 @@ const AWAY = { everyMs: 300_000, forMs: 60_000 }
 const BAR_MB_PER_HOUR = 20
 
 console.log(`An edge with ${cameras} cameras for ${minutes} minutes; the hub is away for one minute in five.`)
-const stand = await startEdgeStand({ cameras })
+const stand = await startEdgeStand(Array.from({ length: cameras }, () => BUSY))
 try {
   const edge = stand.start()
   const device = await stand.device(await stand.started(edge))

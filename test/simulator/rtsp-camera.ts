@@ -97,6 +97,12 @@ export class RtspCamera {
     return [...this.#connections].filter((connection) => connection.isPlaying).length
   }
 
+  /** Place in the clip, seconds, of the picture that was sent at this wall-clock time. */
+  clipSecondsAt(atMs: number): number {
+    const sinceMs = atMs - performance.timeOrigin - this.#beganMs
+    return (sinceMs / 1000) % (this.clip.units.length / this.fps)
+  }
+
   /** Pictures not sent because a client did not read, over all clients so far. */
   picturesDropped = 0
 

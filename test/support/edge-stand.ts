@@ -19,6 +19,13 @@ import { RtspCamera } from '../simulator/rtsp-camera.ts'
 const TOKEN = 'the-token-of-the-bench'
 const STARTS_IN_MS = 60_000
 
+const EVERYWHERE = [
+  [0, 0],
+  [1, 0],
+  [1, 1],
+  [0, 1],
+]
+
 export interface EdgeStand {
   hub: HubDouble
   store: HubStore
@@ -37,8 +44,20 @@ export interface EdgeStand {
   close(): Promise<void>
 }
 
+export interface StandCamera {
+  /** Name of the footage; the first that is found unless set. */
+  clip?: string
+  /** As in an edge's file. */
+  rules: readonly object[]
+}
+
 /** A person in view nearly all the time, every alert with its evidence. */
-export async function startEdgeStand({ cameras: count }: { cameras: number }): Promise<EdgeStand> {
+export const BUSY: StandCamera = {
+  rules: [{ kind: 'intrusion', name: 'square', severity: 'minor', cooldownSeconds: 0, zone: EVERYWHERE }],
+}
+
+/** `more` is added to the edge's file. Throws if a clip is not there. */
+export async function startEdgeStand(wanted: readonly StandCamera[], more: object = {}): Promise<EdgeStand> {
   const folder = mkdtempSync(join(tmpdir(), 'patrolhub-edge-stand-'))
   const store = emptyStore()
   let hub = await HubDouble.start({ store, token: TOKEN })
@@ -51,11 +70,14 @@ export async function startEdgeStand({ cameras: count }: { cameras: number }): P
     })
   })
   await once(http.listen(0, '127.0.0.1'), 'listening')
-  const [found] = await findFootage()
-  const footage = await prepareFootage(found!)
-  const cameras = Array.from(
-    { length: count },
-    (_, index) => new RtspCamera({ clip: footage.clip, fps: footage.fps, startSeconds: index * 7 }),
+  const footage = await findFootage()
+  const cameras = await Promise.all(
+    wanted.map(async ({ clip: name }, index) => {
+      const found = name === undefined ? footage[0] : footage.find((one) => one.name === name)
+      if (!found) throw new Error(`there is no footage ${name}: set PATROLHUB_ASSETS`)
+      const { clip, fps } = await prepareFootage(found)
+      return new RtspCamera({ clip, fps, startSeconds: name === undefined ? index * 7 : 0 })
+    }),
   )
   for (const camera of cameras) await camera.start()
   const config = join(folder, 'edge.yaml')
@@ -83,10 +105,9 @@ export async function startEdgeStand({ cameras: count }: { cameras: number }): P
         region: '410502003',
         sensitivity: 'public',
         url,
-        rules: [
-          { kind: 'intrusion', name: 'square', severity: 'minor', cooldownSeconds: 0, zone: EVERYWHERE },
-        ],
+        rules: wanted[index]!.rules,
       })),
+      ...more,
     }),
   )
   return {
@@ -133,10 +154,3 @@ export async function startEdgeStand({ cameras: count }: { cameras: number }): P
     },
   }
 }
-
-const EVERYWHERE = [
-  [0, 0],
-  [1, 0],
-  [1, 1],
-  [0, 1],
-]
