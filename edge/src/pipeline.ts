@@ -7,12 +7,14 @@ import type { AlertRecord, CameraHealth, CameraState, ModelRef } from '@patrolhu
 import type { Logger } from 'pino'
 import { pause } from './backoff.ts'
 import { CameraCapture, type CameraCaptureOptions } from './capture/camera-capture.ts'
-import type { Frame } from './capture/frame.ts'
+import type { Frame, StillMoment } from './capture/frame.ts'
 import type { CameraConfig } from './config.ts'
+import type { Detection } from './detect/detection.ts'
 import type { Detector } from './detect/detector.ts'
 import type { EvidenceStore } from './evidence/evidence-store.ts'
 import { Judge } from './judge/judge.ts'
 import type { CameraRing } from './recording/camera-ring.ts'
+import type { Track } from './track/track.ts'
 import { Tracker, type TrackerOptions } from './track/tracker.ts'
 
 const REPORT_EVERY_MS = 60_000
@@ -21,6 +23,12 @@ const SIGNAL_EVERY_MS = 1000
 const CLOSE_MS = 3000
 /** No frame is this late: further back, the clock was set. */
 const CLOCK_STEP_MS = 5000
+/** A frame that shows nothing new is given to the detector all the same after this time: it sees what pixels do not. */
+const DETECT_EVERY_MS = 10_000
+/** Whoever has been followed for less than this may be moving. */
+const YOUNG_TRACK_MS = 2000
+/** Part of its own height by which an object has moved within `YOUNG_TRACK_MS`, to count as moving. */
+const MOVED_HEIGHTS = 0.1
 
 export interface CameraPipelineOptions {
   camera: CameraConfig
@@ -55,6 +63,8 @@ export class CameraPipeline {
   readonly #judge: Judge
   readonly #inFlight = new Set<Promise<void>>()
   #lastJudgedAtMs = Number.NEGATIVE_INFINITY
+  /** What was found in the last frame that a detector has seen, and its shape. */
+  #seen: { detections: Detection[]; aspect: number; atMs: number } | undefined
   #failures = 0
   #lateFrames = 0
   #alerts = 0
@@ -75,6 +85,7 @@ export class CameraPipeline {
     })
     if (options.ring) this.capture.record(options.ring)
     this.capture.onFrame((frame) => this.#follow(this.#analyse(frame)))
+    this.capture.onStill((moment) => this.#follow(this.#goOn(moment)))
     this.capture.onState(({ state, why }) => this.#follow(this.#judgeSignal(state, why)))
   }
 
@@ -140,7 +151,8 @@ export class CameraPipeline {
     const ofPicture = this.#judge.observePicture(frame, luma)
     for (const alert of ofPicture) await this.#raise(alert, moment)
     if (!this.#judge.needsTracks) return
-    const detections = await pool.submit(frame)
+    const known = frame.isStill ? this.#known(capturedAtMs) : undefined
+    const detections = known ?? (await pool.submit(frame))
     if (!detections) return
     // A detector may answer out of order, and a track cannot go back in time; but when this machine's clock was set
     // back, the tracker begins anew.
@@ -149,12 +161,37 @@ export class CameraPipeline {
       this.#lateFrames += 1
       return
     }
-    this.#lastJudgedAtMs = capturedAtMs
-    const tracks = this.#tracker.update(detections, capturedAtMs)
     const aspect = frame.pictureWidthPx / frame.pictureHeightPx
-    const alerts = this.#judge.observe(tracks, capturedAtMs, aspect)
+    if (!known) this.#seen = { detections, aspect, atMs: capturedAtMs }
+    const { tracks, alerts } = this.#judgeTracks(detections, capturedAtMs, aspect)
+    if (!known && tracks.some((track) => isMoving(track, capturedAtMs))) this.capture.keepAwake()
     if (luma) alerts.push(...this.#judge.observeStill(luma, tracks, capturedAtMs))
     for (const alert of alerts) await this.#raise(alert, moment)
+  }
+
+  /** Nothing moves: what was seen last is seen still, and rules that count time go on. */
+  async #goOn({ capturedAtMs, streamMs }: StillMoment): Promise<void> {
+    // A frame that is being analysed may know better.
+    if (!this.#seen || this.#inFlight.size > 0 || capturedAtMs <= this.#lastJudgedAtMs) return
+    const streamId = this.#options.ring?.position.streamId ?? ''
+    const { alerts } = this.#judgeTracks(this.#seen.detections, capturedAtMs, this.#seen.aspect)
+    for (const alert of alerts) await this.#raise(alert, { isPicture: true, streamId, streamMs })
+  }
+
+  /** What the last frame showed, if that is recent enough to stand for one that shows nothing new. */
+  #known(atMs: number): Detection[] | undefined {
+    const ageMs = atMs - (this.#seen?.atMs ?? Number.NEGATIVE_INFINITY)
+    return ageMs >= 0 && ageMs < DETECT_EVERY_MS ? this.#seen?.detections : undefined
+  }
+
+  #judgeTracks(
+    detections: readonly Detection[],
+    atMs: number,
+    aspect: number,
+  ): { tracks: Track[]; alerts: AlertRecord[] } {
+    this.#lastJudgedAtMs = atMs
+    const tracks = this.#tracker.update(detections, atMs)
+    return { tracks, alerts: this.#judge.observe(tracks, atMs, aspect) }
   }
 
   /** A camera that is closed on purpose has lost nothing. */
@@ -198,4 +235,14 @@ export class CameraPipeline {
     if (this.#failures > 0) this.#log.error({ failures: this.#failures }, 'frames could not be analysed')
     this.#failures = 0
   }
+}
+
+/** True for an object that came a moment ago or has moved since: pixels alone may not show it. */
+function isMoving({ firstSeenAtMs, boxNorm, path, pathAtMs }: Track, atMs: number): boolean {
+  if (atMs - firstSeenAtMs < YOUNG_TRACK_MS) return true
+  const height = boxNorm[3] - boxNorm[1]
+  const [x, y] = path.at(-1)!
+  const before = pathAtMs.findIndex((each) => atMs - each < YOUNG_TRACK_MS)
+  const [oldX, oldY] = path[before]!
+  return Math.hypot(x - oldX, y - oldY) > MOVED_HEIGHTS * height
 }

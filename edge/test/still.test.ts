@@ -44,6 +44,7 @@ async function framesOf(filter: string, seconds: number, fps: number): Promise<F
     heightPx,
     pictureWidthPx,
     pictureHeightPx: heightPx,
+    isStill: false,
     data: stdout.subarray(index * bytes, (index + 1) * bytes),
   }))
 }

@@ -10,14 +10,16 @@ import type { CameraState } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { Backoff } from '../backoff.ts'
 import type { CameraConfig } from '../config.ts'
+import { RecentTimes } from '../detect/recent-times.ts'
 import { redact } from '../redact.ts'
 import { ArrivalClock } from './arrival-clock.ts'
 import type { Container } from './capture-command.ts'
 import { CaptureRun, type CaptureRunEnd } from './capture-run.ts'
-import type { CompressedClip, PictureSink } from './compressed.ts'
+import type { CompressedClip, CompressedUnit, PictureSink } from './compressed.ts'
 import { FlvFeed } from './flv-feed.ts'
-import type { Frame, FrameFormat } from './frame.ts'
+import type { Frame, FrameFormat, StillMoment } from './frame.ts'
 import type { RawFrame } from './frame-assembler.ts'
+import { SelectiveDecoder } from './selective-decoder.ts'
 import { TsFeed } from './ts-feed.ts'
 
 export interface CaptureState {
@@ -63,12 +65,19 @@ export class CameraCapture {
   readonly #timings: CaptureTimings
   readonly #log: Logger
   readonly #frameListeners = new Set<(frame: Frame) => void>()
+  readonly #stillListeners = new Set<(moment: StillMoment) => void>()
   readonly #stateListeners = new Set<(state: CaptureState) => void>()
+  readonly #decodeTimes = new RecentTimes()
   readonly #stopping = new AbortController()
   #state: CaptureState = { state: 'connecting', why: 'not started' }
   #loop: Promise<void> | undefined
   #run: CaptureRun | undefined
   #container: Container = 'flv'
+  #sink: PictureSink | undefined
+  /** Decodes what is needed; absent where the capture's own ffmpeg decodes everything. */
+  #selective: SelectiveDecoder | undefined
+  #picturesSeen = 0
+  #picturesDecoded = 0
   #skipsFirstGroup = false
   #clock = new ArrivalClock()
   #lastDataAtMs = 0
@@ -83,6 +92,12 @@ export class CameraCapture {
     this.#options = options
     this.#timings = { ...DEFAULT_TIMINGS, ...options.timings }
     this.#log = options.log.child({ component: 'capture', deviceId: options.camera.cameraId })
+    const tap: PictureSink = {
+      take: (unit, container, head) => this.#takePicture(unit, container, head),
+      end: () => this.#endPictures(),
+    }
+    this.flv.record(tap)
+    this.#ts.record(tap)
   }
 
   get state(): CaptureState {
@@ -103,14 +118,48 @@ export class CameraCapture {
     return this.#lastFrameAtMs
   }
 
-  /** The ffmpeg that runs now. */
+  /** The ffmpeg that holds the connection now. */
   get pid(): number | undefined {
     return this.#run?.pid
+  }
+
+  /** The ffmpeg that decodes, if that is another one. */
+  get decoderPid(): number | undefined {
+    return this.#selective?.pid
+  }
+
+  /** Coded pictures that came since the start, how many of them were decoded, and how many came too fast for that. */
+  get pictures(): { seen: number; decoded: number; dropped: number } {
+    const dropped = this.#selective?.droppedPictures ?? 0
+    return { seen: this.#picturesSeen, decoded: this.#picturesDecoded, dropped }
+  }
+
+  /** Why every picture is decoded; empty while only those are that are needed. */
+  get decodesAllBecause(): string {
+    if (this.camera.decode === 'full') return 'it is set so'
+    if (this.camera.masks.length > 0) return 'a privacy mask is drawn into every picture'
+    if (this.#container === 'none') return 'its codec is passed on by no container'
+    return this.#selective?.why ?? ''
+  }
+
+  /** Median time from the arrival of a coded picture to its frame, ms. */
+  get decodeMsP50(): number {
+    return this.#decodeTimes.median()
+  }
+
+  /** Something moves that is hard to see: everything is decoded for the next seconds. */
+  keepAwake(): void {
+    this.#selective?.keepAwake()
   }
 
   /** Every frame, in order. A listener that wants to keep up has to drop by itself. */
   onFrame(listener: (frame: Frame) => void): void {
     this.#frameListeners.add(listener)
+  }
+
+  /** As often as frames would come, while none is decoded because nothing moves. */
+  onStill(listener: (moment: StillMoment) => void): void {
+    this.#stillListeners.add(listener)
   }
 
   onState(listener: (state: CaptureState) => void): void {
@@ -119,8 +168,7 @@ export class CameraCapture {
 
   /** Gives every coded picture to the sink, untouched. At most one sink; to be called before the start. */
   record(sink: PictureSink): void {
-    this.flv.record(sink)
-    this.#ts.record(sink)
+    this.#sink = sink
   }
 
   /** What is needed to decode the picture of a frame at full resolution; `undefined` when it is not held any more. */
@@ -158,6 +206,7 @@ export class CameraCapture {
       this.#log.debug({ ffmpeg: end.lines }, 'the last lines of ffmpeg')
       await backoff.wait(signal)
     }
+    await this.#selective?.close()
     this.#setState('offline', STOPPING)
   }
 
@@ -167,6 +216,9 @@ export class CameraCapture {
     this.#clock = new ArrivalClock()
     this.#lastDataAtMs = performance.now()
     this.#lastFrameMonotonicMs = this.#lastDataAtMs
+    await this.#selective?.close()
+    const isSelective = this.camera.decode === 'needed' && this.camera.masks.length === 0
+    this.#selective = isSelective && this.#container !== 'none' ? this.#newSelective() : undefined
     const run = new CaptureRun({
       url: this.camera.url,
       analysisFps: this.camera.analysisFps,
@@ -176,7 +228,7 @@ export class CameraCapture {
       skipsFirstGroup: this.#skipsFirstGroup,
       masks: this.camera.masks,
       ioTimeoutMs: this.#timings.stallMs,
-      onFrame: (frame) => this.#takeFrame(frame),
+      onFrame: this.#selective ? undefined : (frame) => this.#takeFrame(frame, false),
       onCompressed: (chunk, arrivedAtMs) => this.#takeCompressed(chunk, arrivedAtMs),
     })
     this.#run = run
@@ -222,7 +274,32 @@ export class CameraCapture {
     for (const ptsMs of feed.push(chunk)) this.#clock.record(ptsMs, arrivedAtMs)
   }
 
-  #takeFrame(raw: RawFrame): void {
+  #newSelective(): SelectiveDecoder {
+    return new SelectiveDecoder({
+      format: this.#options.format,
+      analysisFps: this.camera.analysisFps,
+      log: this.#log,
+      onFrame: (frame, isStill) => this.#takeFrame(frame, isStill),
+      onStill: (streamMs) => {
+        const capturedAtMs = this.#clock.arrivalOf(streamMs) ?? Date.now()
+        for (const listener of this.#stillListeners) listener({ capturedAtMs, streamMs })
+      },
+      onFailure: (why) => void this.#run?.stop(`the pictures cannot be decoded: ${why}`),
+    })
+  }
+
+  #takePicture(unit: CompressedUnit, container: CompressedClip['container'], head: readonly Buffer[]): void {
+    this.#sink?.take(unit, container, head)
+    this.#picturesSeen += 1
+    this.#picturesDecoded += this.#selective ? this.#selective.take(unit, container, head) : 1
+  }
+
+  #endPictures(): void {
+    this.#sink?.end()
+    this.#selective?.end()
+  }
+
+  #takeFrame(raw: RawFrame, isStill: boolean): void {
     const { widthPx, heightPx } = this.#options.format
     this.#lastDataAtMs = performance.now()
     this.#lastFrameMonotonicMs = this.#lastDataAtMs
@@ -230,9 +307,11 @@ export class CameraCapture {
     this.#framesOfRun += 1
     // A picture is passed on compressed about when it is decoded: if that has not come yet, this is its time.
     const capturedAtMs = this.#clock.arrivalOf(raw.streamMs) ?? Date.now()
+    this.#decodeTimes.add(Math.max(0, Date.now() - capturedAtMs))
     this.#lastFrameAtMs = capturedAtMs
     this.#judgeState()
-    const frame: Frame = { cameraId: this.camera.cameraId, capturedAtMs, widthPx, heightPx, ...raw }
+    const { cameraId } = this.camera
+    const frame: Frame = { cameraId, capturedAtMs, widthPx, heightPx, isStill, ...raw }
     for (const listener of this.#frameListeners) listener(frame)
   }
 
@@ -243,20 +322,26 @@ export class CameraCapture {
     const isWaitingForFirst = this.#framesOfRun === 0
     if (!isWaitingForFirst && silentMs > this.#timings.stallMs) {
       void run.stop(`the stream stalled: nothing came for ${Math.round(this.#timings.stallMs / 1000)} s`)
-    } else if (framelessMs > Math.max(this.#timings.connectMs, 3000 / this.camera.analysisFps)) {
+    } else if (framelessMs > Math.max(this.#timings.connectMs, this.#frameGapMs)) {
       void run.stop(`no picture could be decoded for ${Math.round(this.#timings.connectMs / 1000)} s`)
     } else if (!isWaitingForFirst) {
       this.#judgeState()
     }
   }
 
+  /** More than this between two frames is unusual. */
+  get #frameGapMs(): number {
+    return Math.max(3000 / this.camera.analysisFps, 2.5 * (this.#selective?.keyIntervalMs ?? 0))
+  }
+
   /** State of a run that has given frames. */
   #judgeState(): void {
     const nowMs = performance.now()
     const framelessMs = nowMs - this.#lastFrameMonotonicMs
-    const lateMs = Math.max(this.#timings.stallMs / 2, 3000 / this.camera.analysisFps)
+    const lateMs = Math.max(this.#timings.stallMs / 2, this.#frameGapMs)
     if (framelessMs > lateMs) {
-      const isDamaged = nowMs - this.#lastDataAtMs < lateMs && (this.#run?.decodeErrors ?? 0) > 0
+      const errors = (this.#run?.decodeErrors ?? 0) + (this.#selective?.decodeErrors ?? 0)
+      const isDamaged = nowMs - this.#lastDataAtMs < lateMs && errors > 0
       this.#setState('degraded', isDamaged ? 'the pictures arrive damaged' : 'no new picture arrives')
     } else if (this.flv.unavailable) this.#setState('degraded', this.flv.unavailable)
     else this.#setState('online', '')

@@ -1,6 +1,7 @@
 /**
- * The ffmpeg of one camera: one RTSP connection, two outputs. Analysis frames go to standard output, the compressed
- * stream goes untouched to a socket (with a privacy mask: coded anew). What keeps a frame from waiting inside ffmpeg, each measured at 5 frames/s:
+ * The ffmpeg of one camera: one RTSP connection, two outputs. Analysis frames go to standard output (unless they are
+ * decoded elsewhere, see needed-decoding.ts), the compressed stream goes untouched to a socket (with a privacy mask:
+ * coded anew). What keeps a frame from waiting inside ffmpeg, each measured at 5 frames/s:
  *   - `threads 1` on the decoder and on the *raw video encoder*, which otherwise holds each frame back until the next
  *     one comes (200 ms here);
  *   - `select` by time instead of the `fps` filter, which needs the next frame to decide on one;
@@ -25,7 +26,8 @@ export interface CaptureCommandOptions {
   container: Container
   /** The camera has to answer and to send within this time, ms. */
   ioTimeoutMs: number
-  frames: Writable
+  /** Takes the analysis frames; without it nothing is decoded. */
+  frames: Writable | undefined
   /**
    * Begins with the second key frame instead of the first. libavformat gives the first picture of an RTSP stream no
    * time, and a muxer cannot guess it when pictures are reordered (B-frames).
@@ -64,7 +66,7 @@ export function analysisFilters(format: FrameFormat, fps: number): string {
   ].join(',')
 }
 
-function pixelFormat(format: FrameFormat): 'bgr24' | 'rgb24' {
+export function pixelFormat(format: FrameFormat): 'bgr24' | 'rgb24' {
   return format.channels === 'BGR' ? 'bgr24' : 'rgb24'
 }
 
@@ -108,12 +110,14 @@ export function captureCommand(options: CaptureCommandOptions): FfmpegCommand {
   const analysis = analysisFilters(options.format, options.analysisFps)
   const isMasked = options.masks.length > 0
   if (isMasked) command.complexFilter(maskedFilters(options.masks, analysis))
-  command
-    .output(options.frames)
-    .outputOptions(['-fps_mode passthrough', '-threads 1', '-flush_packets 1'])
-    .outputOptions(isMasked ? ['-map', '[frames]'] : ['-map', '0:v:0', '-vf', analysis])
-    .outputOptions('-pix_fmt', pixelFormat(options.format))
-    .format('rawvideo')
+  if (options.frames) {
+    command
+      .output(options.frames)
+      .outputOptions(['-fps_mode passthrough', '-threads 1', '-flush_packets 1'])
+      .outputOptions(isMasked ? ['-map', '[frames]'] : ['-map', '0:v:0', '-vf', analysis])
+      .outputOptions('-pix_fmt', pixelFormat(options.format))
+      .format('rawvideo')
+  }
   if (options.container === 'none') return command
   command
     .output(`unix:${options.socketPath}`)

@@ -13,7 +13,8 @@ import { FrameAssembler, FrameInfoReader, type RawFrame } from './frame-assemble
 import { makeSocketFolder } from './socket-folder.ts'
 
 export interface CaptureRunOptions extends Omit<CaptureCommandOptions, 'frames' | 'socketPath'> {
-  onFrame: (frame: RawFrame) => void
+  /** Without it ffmpeg decodes nothing. */
+  onFrame: ((frame: RawFrame) => void) | undefined
   /** Bytes of the compressed stream, with the wall clock of their arrival. May throw: that ends the run. */
   onCompressed: (chunk: Buffer, arrivedAtMs: number) => void
 }
@@ -55,10 +56,10 @@ export class CaptureRun {
     try {
       const socketPath = this.#options.container === 'none' ? '' : await this.#listen()
       if (this.#isClosing) return this.#end(null)
-      const { format } = this.#options
-      const assembler = new FrameAssembler(format.widthPx * format.heightPx * 3, this.#options.onFrame)
+      const { format, onFrame } = this.#options
+      const assembler = onFrame && new FrameAssembler(format.widthPx * format.heightPx * 3, onFrame)
       const infos = new FrameInfoReader()
-      assembler.on('error', (error) => this.stop(error.message))
+      assembler?.on('error', (error) => this.stop(error.message))
       this.#startedMs = performance.now()
       this.#process = runFfmpeg(captureCommand({ ...this.#options, frames: assembler, socketPath }), (line) =>
         this.#readLine(line, infos, assembler),
@@ -96,8 +97,8 @@ export class CaptureRun {
     return why === NOT_RTSP && ranMs >= this.#options.ioTimeoutMs ? NO_ANSWER : why
   }
 
-  #readLine(line: string, infos: FrameInfoReader, assembler: FrameAssembler): void {
-    if (!line.includes('showinfo')) {
+  #readLine(line: string, infos: FrameInfoReader, assembler: FrameAssembler | undefined): void {
+    if (!assembler || !line.includes('showinfo')) {
       this.#diagnosis.add(line)
       return
     }

@@ -43,6 +43,11 @@ export const CameraConfig = Type.Object(
       description: 'frames that are analysed',
       unit: 'frames/s',
     }),
+    decode: Type.Union([Type.Literal('needed'), Type.Literal('full')], {
+      default: 'needed',
+      description:
+        '`needed` decodes key frames only while nothing moves, which costs about a sixth; `full` decodes every picture, for a camera whose key frames and packet sizes mislead',
+    }),
     masks: Type.Array(NormPolygon, {
       maxItems: 16,
       default: [],

@@ -23,6 +23,7 @@ function camera(rule: Partial<IntrusionRuleConfig> = {}): CameraConfig {
     sensitivity: 'public',
     url: 'rtsp://camera/1',
     analysisFps: 5,
+    decode: 'needed',
     masks: [],
     recording: { isOn: true, maxMegabytes: 512 },
     rules: [

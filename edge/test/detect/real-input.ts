@@ -114,5 +114,5 @@ export function frameOf(
   picture: Pick<Frame, 'pictureWidthPx' | 'pictureHeightPx'>,
 ): Frame {
   const { widthPx, heightPx } = format
-  return { cameraId, capturedAtMs: 0, streamMs: 0, widthPx, heightPx, ...picture, data }
+  return { cameraId, capturedAtMs: 0, streamMs: 0, widthPx, heightPx, ...picture, isStill: false, data }
 }

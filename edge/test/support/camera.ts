@@ -14,6 +14,7 @@ export function cameraConfig(url: string, extra: Partial<CameraConfig> = {}): Ca
     sensitivity: 'public',
     url,
     analysisFps: 5,
+    decode: 'needed',
     masks: [],
     recording: { isOn: true, maxMegabytes: 512 },
     rules: [],

@@ -1,0 +1,79 @@
+/**
+ * Tells from the sizes of compressed pictures alone that something has begun to move. Sizes in, a claim out; nothing
+ * is decoded. Pure.
+ *
+ * A picture that is predicted from the one before holds what has changed. How much that is without any movement depends
+ * on noise, light, rate control, and on how long ago the key frame was (the first pictures after it are unlike the
+ * others): so each picture is compared with those at the same place of earlier groups, on a logarithmic scale, and a
+ * run of them has to be larger than their usual scatter. A camera that pads its stream to a constant rate hides
+ * movement from this: there key frames have to show it (`ChangeWatch`).
+ */
+
+/** Pictures that are averaged: 0.2 s of a camera with 25 a second. */
+const RUN = 5
+/** Part of the deviation by which the level at each place follows: about the last four groups. */
+const FOLLOW = 0.25
+/** Part by which the scatter follows: about 50 pictures. */
+const FOLLOW_SCATTER = 0.02
+/** A group has to be seen this often before its sizes mean anything. */
+const LEARN_GROUPS = 3
+/** The mean of a run has to be larger by this factor at least, as a natural logarithm: 16 %. */
+const MIN_RISE = 0.15
+/** … and by this many standard errors of a run (mean absolute deviations times 1.25, by the root of `RUN`). */
+const ERRORS = 4
+/** Rate control pays for the key frame in the pictures right after it: they say nothing, ms. */
+const AFTER_KEY_MS = 300
+/** Each false claim raises the limit by this factor, each true one takes it back by the same; at most to the maximum. */
+const CAUTION = 1.3
+const MAX_CAUTION = 3
+
+export class PacketSizes {
+  /** Usual logarithm of the size by place in the group. */
+  readonly #levels: number[] = []
+  /** Mean absolute deviation from the level. */
+  #scatter = 0.2
+  #caution = 1
+  #groups = 0
+  #place = 0
+  #keyMs = 0
+  #run: number[] = []
+
+  /**
+   * One coded picture in decoding order. True if the last ones are larger than they can be by chance. `isQuiet` says
+   * that nothing is known to move: only then is there anything to learn.
+   */
+  observe(bytes: number, isKeyFrame: boolean, ptsMs: number, isQuiet: boolean): boolean {
+    if (isKeyFrame) {
+      this.#place = 0
+      this.#keyMs = ptsMs
+      this.#groups += 1
+      return false
+    }
+    this.#place += 1
+    const size = Math.log(bytes)
+    const level = this.#levels[this.#place]
+    if (level === undefined) {
+      if (isQuiet) this.#levels[this.#place] = size
+      return false
+    }
+    const deviation = size - level
+    this.#run.push(deviation)
+    if (this.#run.length > RUN) this.#run.shift()
+    if (isQuiet) {
+      this.#levels[this.#place] = level + FOLLOW * deviation
+      this.#scatter += FOLLOW_SCATTER * (Math.abs(deviation) - this.#scatter)
+    }
+    if (this.#groups <= LEARN_GROUPS || this.#run.length < RUN || ptsMs - this.#keyMs < AFTER_KEY_MS)
+      return false
+    const rise = this.#run.reduce((sum, each) => sum + each, 0) / RUN
+    const limit = Math.max(MIN_RISE, (ERRORS * 1.25 * this.#scatter) / Math.sqrt(RUN))
+    return rise > limit * this.#caution
+  }
+
+  /** Whether the last claim was right: something really moved, or nothing did. */
+  learn(wasRight: boolean): void {
+    this.#run = []
+    const factor = wasRight ? 1 / CAUTION : CAUTION
+    this.#caution = Math.min(MAX_CAUTION, Math.max(1, this.#caution * factor))
+  }
+}
