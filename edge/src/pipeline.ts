@@ -23,6 +23,8 @@ const SIGNAL_EVERY_MS = 1000
 const CLOSE_MS = 3000
 /** No frame is this late: further back, the clock was set. */
 const CLOCK_STEP_MS = 5000
+/** Rates are not counted over less. */
+const MIN_RATE_SECONDS = 1
 /** A frame that shows nothing new is given to the detector all the same after this time: it sees what pixels do not. */
 const DETECT_EVERY_MS = 10_000
 /** Whoever has been followed for less than this may be moving. */
@@ -65,6 +67,7 @@ export class CameraPipeline {
   #lastJudgedAtMs = Number.NEGATIVE_INFINITY
   /** What was found in the last frame that a detector has seen, and its shape. */
   #seen: { detections: Detection[]; aspect: number; atMs: number } | undefined
+  #counted = { atMs: performance.now(), seen: 0, decoded: 0, rates: {} as Partial<CameraHealth> }
   #failures = 0
   #lateFrames = 0
   #alerts = 0
@@ -119,15 +122,36 @@ export class CameraPipeline {
   health(): CameraHealth {
     const { cameraId } = this.#options.camera
     const { analysed, dropped, inferenceMsP50 } = this.#options.pool.stats(cameraId)
-    const { lastFrameAtMs } = this.capture
+    const { lastFrameAtMs, decodesAllBecause, decodeMsP50, pictures } = this.capture
     return {
       cameraId,
       ...this.capture.state,
       framesAnalysed: analysed,
-      framesDropped: dropped + this.#lateFrames,
+      framesDropped: dropped + this.#lateFrames + pictures.dropped,
       inferenceMsP50,
+      decodeMsP50,
+      ...this.#pictureRates(pictures),
+      ...(decodesAllBecause === '' ? {} : { decodesAllBecause }),
       ...(lastFrameAtMs === undefined ? {} : { lastFrameAtMs }),
     }
+  }
+
+  /** Since the last call; nothing when that is too short ago to say, or no picture came. */
+  #pictureRates({ seen, decoded }: { seen: number; decoded: number }): Partial<CameraHealth> {
+    const before = this.#counted
+    const atMs = performance.now()
+    const seconds = (atMs - before.atMs) / 1000
+    const pictures = seen - before.seen
+    if (seconds < MIN_RATE_SECONDS) return before.rates
+    const rates: Partial<CameraHealth> =
+      pictures === 0
+        ? {}
+        : {
+            picturesPerSecond: Math.round((10 * pictures) / seconds) / 10,
+            decodedShare: Math.min(1, Math.round((100 * (decoded - before.decoded)) / pictures) / 100),
+          }
+    this.#counted = { atMs, seen, decoded, rates }
+    return rates
   }
 
   #follow(work: Promise<void>): void {

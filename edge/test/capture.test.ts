@@ -268,13 +268,13 @@ describe('the camera’s ffmpeg', () => {
       cleanups.push(() => edge.kill('SIGKILL'))
       const late = AbortSignal.timeout(15_000)
       const [line] = await once(createInterface(edge.stdout), 'line', { signal: late })
-      const pid = Number(line)
-      expect(isAlive(pid)).toBe(true)
+      const pids = JSON.parse(String(line)) as number[]
+      expect(pids.map(isAlive)).toEqual([true, true])
       const ended = once(edge, 'exit')
       if (way === 'an uncaught error') edge.stdin.write('throw\n')
       else edge.kill(way)
       await ended
-      await waitFor('the end of ffmpeg', () => !isAlive(pid), { deadlineMs: 5000 })
+      await waitFor('the end of both ffmpegs', () => !pids.some(isAlive), { deadlineMs: 5000 })
     },
   )
 })

@@ -1,4 +1,4 @@
-/** A process of its own that captures one camera; prints the pid of its ffmpeg once frames arrive. For kill tests. */
+/** A process of its own that captures one camera; prints the pids of its two ffmpegs once frames arrive. For kill tests. */
 import pino from 'pino'
 import { CameraCapture } from '../../src/capture/camera-capture.ts'
 import { cameraConfig, FORMAT } from './camera.ts'
@@ -11,7 +11,7 @@ const capture = new CameraCapture({
 capture.start(new AbortController().signal)
 let isTold = false
 capture.onFrame(() => {
-  if (!isTold) process.stdout.write(`${capture.pid}\n`)
+  if (!isTold) process.stdout.write(`${JSON.stringify([capture.pid, capture.decoderPid])}\n`)
   isTold = true
 })
 // `throw` on standard input ends this process as an error that nobody caught would.

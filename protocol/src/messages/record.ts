@@ -169,6 +169,14 @@ export const CameraHealth = Type.Object(
     framesAnalysed: Type.Integer({ minimum: 0 }),
     framesDropped: Type.Integer({ minimum: 0 }),
     inferenceMsP50: Type.Number({ minimum: 0 }),
+    /** Pictures that the camera sent each second since the record before. */
+    picturesPerSecond: Type.Optional(Type.Number({ minimum: 0 })),
+    /** From the arrival of a coded picture to the decoded one. */
+    decodeMsP50: Type.Optional(Type.Number({ minimum: 0 })),
+    /** Part of the pictures since the record before that was decoded: little while nothing moves. */
+    decodedShare: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    /** Why every picture is decoded; missing while only what is needed is. */
+    decodesAllBecause: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
     lastFrameAtMs: Type.Optional(EpochMs),
   },
   { additionalProperties: false },

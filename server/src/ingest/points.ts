@@ -86,6 +86,11 @@ function healthPoints(
         framesAnalysed: camera.framesAnalysed,
         framesDropped: camera.framesDropped,
         inferenceMsP50: camera.inferenceMsP50,
+        ...present({
+          picturesPerSecond: camera.picturesPerSecond,
+          decodeMsP50: camera.decodeMsP50,
+          decodedShare: camera.decodedShare,
+        }),
       },
     })),
   ]

@@ -295,6 +295,7 @@ export const en = {
     sensitivity: 'Sensitivity',
     framesAnalysed: 'Frames analysed',
     framesDropped: 'Frames dropped',
+    decodedShare: 'Pictures decoded',
     inference: 'Inference',
     software: 'Software',
     detector: 'Detector',

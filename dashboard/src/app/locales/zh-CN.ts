@@ -294,6 +294,7 @@ export const zhCN: typeof en = {
     sensitivity: '敏感级别',
     framesAnalysed: '已分析帧',
     framesDropped: '已丢弃帧',
+    decodedShare: '解码画面占比',
     inference: '推理耗时',
     software: '软件',
     detector: '检测模型',

@@ -91,6 +91,11 @@ export function MeasuringList() {
               isNumber: true,
             },
             {
+              title: t('devices.decodedShare'),
+              cell: (item) => decodedText(item.health),
+              isNumber: true,
+            },
+            {
               title: t('devices.inference'),
               cell: (item) => (item.health ? `${Math.round(item.health.inferenceMsP50)} ms` : '–'),
               isNumber: true,
@@ -124,4 +129,9 @@ export function MeasuringList() {
       </Panel>
     </>
   )
+}
+
+/** Little while nothing moves before the camera; an edge of an older version does not tell. */
+function decodedText(health: { decodedShare?: number } | undefined): string {
+  return health?.decodedShare === undefined ? '–' : `${Math.round(100 * health.decodedShare)} %`
 }

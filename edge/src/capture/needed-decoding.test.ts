@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import type { CompressedUnit } from './compressed.ts'
+import { NeededDecoding } from './needed-decoding.ts'
+
+/** 25 pictures a second. */
+const PICTURE_MS = 40
+
+/** A camera: noise of its own around a usual size, reproducible. */
+class Stream {
+  readonly decoded: number[] = []
+  readonly needed = new NeededDecoding((unit) => this.decoded.push(unit.ptsMs))
+  #next = 0
+  #seed = 7
+  readonly #gop: number
+
+  constructor(gop: number) {
+    this.#gop = gop
+  }
+
+  get nowMs(): number {
+    return (this.#next - 1) * PICTURE_MS
+  }
+
+  /** `bytes` of a predicted picture; each is 10 % larger or smaller by chance. */
+  play(seconds: number, bytes: number): void {
+    for (let count = Math.round((seconds * 1000) / PICTURE_MS); count > 0; count -= 1) {
+      const isKeyFrame = this.#next % this.#gop === 0
+      this.#seed = (this.#seed * 16_807) % 2_147_483_647
+      const noise = 0.9 + (0.2 * this.#seed) / 2_147_483_647
+      const size = Math.round((isKeyFrame ? 60_000 : bytes) * noise)
+      const unit: CompressedUnit = {
+        ptsMs: this.#next * PICTURE_MS,
+        isKeyFrame,
+        bytes: Buffer.alloc(size),
+      }
+      this.#next += 1
+      this.needed.take(unit)
+    }
+  }
+}
+
+describe('NeededDecoding', () => {
+  it('decodes the key frames of a quiet scene and nothing else', () => {
+    const stream = new Stream(50)
+    stream.play(60, 4000)
+    expect(stream.decoded).toEqual(Array.from({ length: 30 }, (_, index) => index * 2000))
+    expect(stream.needed.isAwake).toBe(false)
+  })
+
+  it('takes growing packets for movement, and catches up from the last key frame without a gap', () => {
+    const stream = new Stream(50)
+    stream.play(20.6, 4000)
+    stream.decoded.length = 0
+    const beganMs = stream.nowMs
+    stream.play(0.4, 8000)
+    expect(stream.needed.isAwake).toBe(true)
+    expect(stream.decoded[0]).toBe(20_040)
+    expect(stream.decoded).toEqual(stream.decoded.map((_, index) => 20_040 + index * PICTURE_MS))
+    expect(stream.decoded.at(-1)).toBe(stream.nowMs)
+    expect(stream.nowMs - beganMs).toBeLessThanOrEqual(400)
+  })
+
+  it('decodes everything for three seconds after the last change that a picture shows', () => {
+    const stream = new Stream(50)
+    stream.play(10.04, 4000)
+    stream.needed.look(true)
+    stream.decoded.length = 0
+    stream.play(6, 4000)
+    expect(stream.decoded.filter((ms) => ms > 10_000 && ms <= 13_000)).toHaveLength(75)
+    expect(stream.decoded.filter((ms) => ms > 13_040)).toEqual([14_000, 16_000])
+  })
+
+  it('looks for a second only when packets have grown and no picture shows why, and learns from it', () => {
+    const stream = new Stream(50)
+    stream.play(20, 4000)
+    const before = stream.needed.counts.decoded
+    stream.play(120, 6000)
+    const extra = stream.needed.counts.decoded - before - 60
+    // Night has come: the noise stays, and is the usual thing after a few groups.
+    expect(extra).toBeGreaterThan(0)
+    expect(extra).toBeLessThan(0.1 * 120 * 25)
+    expect(stream.needed.isAwake).toBe(false)
+  })
+
+  it('decodes everything, and says why, when key frames come too rarely to stand for the scene', () => {
+    const stream = new Stream(250)
+    stream.play(30, 4000)
+    expect(stream.needed.isAwake).toBe(true)
+    expect(stream.needed.why).toBe('key frames come only every 10 s')
+    stream.decoded.length = 0
+    stream.play(10, 4000)
+    expect(stream.decoded).toHaveLength(250)
+  })
+
+  it('gives a decoder enough pictures to let go of a key frame when they are reordered', () => {
+    const decoded: number[] = []
+    const needed = new NeededDecoding((unit) => decoded.push(unit.ptsMs))
+    const order = [0, 120, 40, 80, 240, 160, 200, 360, 280, 320]
+    for (let group = 0; group < 10; group += 1) {
+      for (const [place, ms] of order.entries()) {
+        needed.take({ ptsMs: group * 400 + ms, isKeyFrame: place === 0, bytes: Buffer.alloc(1000) })
+      }
+    }
+    expect(decoded.filter((ms) => ms >= 3600)).toEqual([3600, 3720, 3640, 3680, 3840])
+  })
+})
