@@ -90,6 +90,8 @@ function welcome(demo: Demo, host: string): string {
     demo.isNewData
       ? '  Each password works once: you choose your own when you sign in.'
       : '  (passwords of the first start; those who have signed in since have chosen their own)',
+    '  Second factor: off in this demo. A hub of your own asks supervisors, administrators and auditors for one',
+    '  (PATROLHUB_REQUIRE_SECOND_FACTOR_FOR). Here everybody may turn on their own: Account, Second factor.',
     `  Cameras     ${demo.cameras.map(({ scene }) => scene.name).join(', ')}`,
     ...(isRendered
       ? ['  RENDERED SCENE: no footage was found, so cameras raise no alerts; name some with --video FILE.']

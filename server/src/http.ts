@@ -127,8 +127,11 @@ function answerErrors(app: FastifyInstance): void {
   })
   app.setErrorHandler((error: FastifyError | HubError, request, reply) => {
     const { status, body } = describeError(error, request)
-    if (status >= 500)
-      request.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed')
+    if (status >= 500) {
+      // 502 and 503 say that somebody else is away, a camera or a service behind us: no fault to look for in the hub.
+      const level = status === 500 ? 'error' : 'warn'
+      request.log[level]({ err: error, requestId: request.id, url: request.url }, 'request failed')
+    }
     // A reply that has begun cannot be answered any more.
     if (reply.raw.headersSent) return reply.raw.destroy()
     return reply.code(status).type('application/json; charset=utf-8').serializer(JSON.stringify).send(body)

@@ -7,9 +7,11 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { connectAsync } from 'mqtt'
 import { generate } from 'mqtt-packet'
+import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHub } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
+import { HubError } from '../src/errors.ts'
 import { createHttpServer } from '../src/http.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { REGION } from './support/edge-client.ts'
@@ -45,6 +47,26 @@ describe('the HTTP server', () => {
     expect(unreadable.status).toBe(400)
     expect(unreadable.headers.get('x-request-id')).not.toBeNull()
     expect(await unreadable.json()).toMatchObject({ code: 'HUB_BAD_REQUEST' })
+  })
+
+  it('logs a fault of its own as an error, a camera or service that is away as a warning', async () => {
+    const lines: { level: number; msg: string; err?: { code: string } }[] = []
+    const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+    const config = loadConfig({ env: testEnv(dashboard) })
+    const app = await createHttpServer({ config, metrics: createMetrics(), log, checks: {} }, () => undefined)
+    const codes = ['HUB_STREAM_NONE', 'HUB_EVIDENCE_DAMAGED', 'HUB_NOT_FOUND'] as const
+    for (const code of codes) {
+      app.get(`/${code}`, () => {
+        throw new HubError(code, 'tried')
+      })
+    }
+    for (const code of codes) await app.inject(`/${code}`)
+    await app.close()
+    const failed = lines.filter(({ msg }) => msg === 'request failed')
+    expect(failed.map(({ level, err }) => [level, err?.code])).toEqual([
+      [pino.levels.values.warn, 'HUB_STREAM_NONE'],
+      [pino.levels.values.error, 'HUB_EVIDENCE_DAMAGED'],
+    ])
   })
 
   it('names each place of a request that does not fit its schema, and drops nothing silently', async () => {
