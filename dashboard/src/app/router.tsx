@@ -48,6 +48,10 @@ export function makeRouter() {
                   }),
                 },
                 {
+                  path: '/plans',
+                  lazy: async () => ({ Component: (await import('./pages/plans-page.tsx')).PlansPage }),
+                },
+                {
                   path: '/devices',
                   lazy: async () => ({ Component: (await import('./pages/devices-page.tsx')).DevicesPage }),
                 },

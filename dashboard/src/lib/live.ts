@@ -18,6 +18,8 @@ import type {
   Incident,
   IncidentDetail,
   IncidentPage,
+  Plan,
+  PlanList,
   PushEvent,
   PushHandshake,
 } from '@patrolhub/protocol'
@@ -157,6 +159,9 @@ export class Live {
       case 'grant':
         this.#grant(payload)
         break
+      case 'plan':
+        this.#plan(payload)
+        break
     }
   }
 
@@ -244,6 +249,13 @@ export class Live {
       cameras: replaced(list.cameras, camera, (item) => item.cameraId),
     }))
     this.#refresh(keys.overview)
+  }
+
+  #plan(plan: Plan): void {
+    this.#update<PlanList>(keys.plans, (list) => ({
+      items: replaced(list.items, plan, (item) => item.planId),
+    }))
+    this.#refresh(keys.plans)
   }
 
   #grant(grant: Grant): void {

@@ -3,6 +3,7 @@ import type {
   Alert,
   AlertPage,
   AuditPage,
+  CameraGroupList,
   DeviceList,
   Dispatch,
   DispatchList,
@@ -14,6 +15,8 @@ import type {
   OpenSession,
   Overview,
   PassageList,
+  PlanList,
+  PlanWatching,
   Region,
   RoleList,
   Series,
@@ -39,6 +42,8 @@ export const keys = {
   devices: ['devices'],
   edgeSettings: (edgeId: string) => ['edge-settings', edgeId],
   grants: ['grants'],
+  groups: ['groups'],
+  plans: ['plans'],
   grantPolicies: ['grant-policies'],
   dispatches: ['dispatches'],
   teams: ['teams'],
@@ -128,6 +133,25 @@ export const grantsQuery = queryOptions({
   queryKey: keys.grants,
   queryFn: ({ signal }) => api.get<GrantList>('/api/grants', { signal }),
 })
+
+export const groupsQuery = queryOptions({
+  queryKey: keys.groups,
+  queryFn: ({ signal }) => api.get<CameraGroupList>('/api/camera-groups', { signal }),
+})
+
+export const plansQuery = queryOptions({
+  queryKey: keys.plans,
+  queryFn: ({ signal }) => api.get<PlanList>('/api/plans', { signal }),
+})
+
+/** Who watches under an active plan; players come and go without a word. */
+export const planWatchingQuery = (planId: string) =>
+  queryOptions({
+    queryKey: [...keys.plans, planId, 'watching'],
+    queryFn: ({ signal }) =>
+      api.get<PlanWatching>(`/api/plans/${encodeURIComponent(planId)}/watching`, { signal }),
+    refetchInterval: 3_000,
+  })
 
 export const dispatchesQuery = (state: 'open' | 'ended') =>
   queryOptions({

@@ -3,8 +3,11 @@ import { useTranslation } from 'react-i18next'
 import { useSearchParams } from 'react-router'
 import { CAMERA_TONES, cameraState } from '../../features/devices/camera-tone.ts'
 import { CameraPicker } from '../../features/live/camera-picker.tsx'
+import { GroupList } from '../../features/live/group-list.tsx'
 import { LivePanel } from '../../features/live/live-panel.tsx'
-import { devicesQuery } from '../../lib/queries.ts'
+import { OutsideCamera } from '../../features/live/outside-camera.tsx'
+import { devicesQuery, grantsQuery } from '../../lib/queries.ts'
+import { useSession } from '../../lib/session.ts'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import styles from './page.module.css'
 
@@ -12,22 +15,38 @@ import styles from './page.module.css'
 export function LivePage() {
   const { t } = useTranslation()
   const [search, setSearch] = useSearchParams()
+  const { userId } = useSession()
+  const { data: grants } = useQuery(grantsQuery)
   const { data: devices, error, isPending, refetch } = useQuery(devicesQuery)
   if (isPending) return <LoadingNote />
   if (!devices) return <ErrorNote error={error} onRetry={() => void refetch()} />
-  const camera = devices.cameras.find((item) => item.cameraId === search.get('camera'))
+  const chosenId = search.get('camera') ?? undefined
+  const inside = devices.cameras.find((item) => item.cameraId === chosenId)
+  const foreign = (grants?.items ?? []).filter(
+    ({ userId: of, target }) =>
+      of === userId &&
+      target.kind === 'camera' &&
+      !devices.cameras.some(({ cameraId }) => cameraId === target.id),
+  )
+  const known = foreign.find(({ target }) => target.id === chosenId)?.target
+  const camera = inside ?? (chosenId ? { cameraId: chosenId, name: known?.name ?? chosenId } : undefined)
+  const choose = (cameraId: string) => setSearch({ camera: cameraId })
   return (
     <div className={styles.live}>
       <h1 className="unseen">{t('nav.live')}</h1>
-      <CameraPicker
-        cameras={devices.cameras}
-        chosenId={camera?.cameraId}
-        onChoose={(cameraId) => setSearch({ camera: cameraId })}
-        stateOf={(item) => {
-          const state = cameraState(item, devices.edges)
-          return { tone: CAMERA_TONES[state], text: t(`cameraState.${state}`) }
-        }}
-      />
+      <div className={styles.picking}>
+        <CameraPicker
+          cameras={devices.cameras}
+          chosenId={chosenId}
+          onChoose={choose}
+          stateOf={(item) => {
+            const state = cameraState(item, devices.edges)
+            return { tone: CAMERA_TONES[state], text: t(`cameraState.${state}`) }
+          }}
+        />
+        <GroupList />
+        <OutsideCamera grants={foreign} chosenId={chosenId} onChoose={choose} />
+      </div>
       <div className={styles.stage}>
         {camera ? (
           <div className={styles.stageInner}>

@@ -11,12 +11,12 @@ import { DataTable } from '../../ui/data-table.tsx'
 import { TextField, textOf } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
+import { RegionField } from '../../ui/region-field.tsx'
 import { StateDot, type Tone } from '../../ui/state-mark.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
 import { EdgeHealthFigures } from './edge-health.tsx'
 import { EdgeSettingsDialog } from './edge-settings-dialog.tsx'
 import { NewDialog } from './new-dialog.tsx'
-import { RegionField } from './region-field.tsx'
 import { type Secret, SecretDialog } from './secret-dialog.tsx'
 
 const TONES: Readonly<Record<Edge['state'], Tone>> = { online: 'good', offline: 'bad', 'never seen': 'dim' }

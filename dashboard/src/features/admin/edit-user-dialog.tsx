@@ -9,8 +9,8 @@ import { Button } from '../../ui/button.tsx'
 import { Dialog, DialogActions } from '../../ui/dialog.tsx'
 import { SelectField, TextField, textOf } from '../../ui/field.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
+import { RegionField } from '../../ui/region-field.tsx'
 import styles from './admin.module.css'
-import { RegionField } from './region-field.tsx'
 
 const EVERY_DAY = [1, 2, 3, 4, 5, 6, 7]
 

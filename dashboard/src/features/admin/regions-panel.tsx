@@ -10,8 +10,8 @@ import { DataTable } from '../../ui/data-table.tsx'
 import { TextField, textOf } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
+import { RegionField } from '../../ui/region-field.tsx'
 import { NewDialog } from './new-dialog.tsx'
-import { RegionField } from './region-field.tsx'
 
 /** The names of the divisions inside the scope: a place in words on every screen. */
 export function RegionsPanel() {

@@ -11,8 +11,8 @@ import { DataTable } from '../../ui/data-table.tsx'
 import { SelectField, TextField, textOf } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
+import { RegionField } from '../../ui/region-field.tsx'
 import { NewDialog } from './new-dialog.tsx'
-import { RegionField } from './region-field.tsx'
 
 const KINDS = Object.keys({
   professional: true,

@@ -11,10 +11,10 @@ import { DataTable } from '../../ui/data-table.tsx'
 import { TextField, textOf } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
+import { RegionField } from '../../ui/region-field.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
 import styles from './admin.module.css'
 import { NewDialog } from './new-dialog.tsx'
-import { RegionField } from './region-field.tsx'
 import { type Secret, SecretDialog } from './secret-dialog.tsx'
 
 /** What another system usually reads. */

@@ -6,6 +6,7 @@ import { grantsQuery, keys } from '../../lib/queries.ts'
 import { useMay, useSession } from '../../lib/session.ts'
 import { Button } from '../../ui/button.tsx'
 import { DataTable } from '../../ui/data-table.tsx'
+import { DrillMark } from '../../ui/drill-mark.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { StateMark, type Tone } from '../../ui/state-mark.tsx'
@@ -57,6 +58,9 @@ function Waiting({ grant }: { grant: Grant }) {
           <TimeText atMs={grant.beginAtMs} />
         </p>
         <GrantSubject grant={grant} />
+        {grant.target.kind === 'group' ? (
+          <p className={styles.span}>{grant.cameras.map(({ name }) => name).join(', ')}</p>
+        ) : null}
       </div>
       {isOwn ? (
         <span>{t('approval.notOwn')}</span>
@@ -127,7 +131,12 @@ export function ApprovalList() {
             { title: t('approval.what'), cell: (grant) => <GrantSubject grant={grant} /> },
             {
               title: t('grant.purpose'),
-              cell: (grant) => t(`purpose.${grant.purpose}`) + (grant.note ? `: ${grant.note}` : ''),
+              cell: (grant) => (
+                <>
+                  {t(`purpose.${grant.purpose}`) + (grant.note ? `: ${grant.note}` : '')}{' '}
+                  {grant.plan?.isDrill ? <DrillMark /> : null}
+                </>
+              ),
             },
             { title: t('approval.begin'), cell: (grant) => <TimeText atMs={grant.beginAtMs} /> },
             { title: t('approval.end'), cell: (grant) => <TimeText atMs={grant.endAtMs} /> },

@@ -1,4 +1,4 @@
-import type { Camera, Grant, NewGrant, Purpose } from '@patrolhub/protocol'
+import type { CameraPolicy, Grant, NewGrant, Purpose, Sensitivity } from '@patrolhub/protocol'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -22,19 +22,34 @@ const PURPOSES = Object.keys({
 
 const MINUTES = [5, 10, 15, 30, 60, 120] as const
 
+/** What is asked for; a camera whose sensitivity is not known lies outside the scope. */
+export type GrantSubject =
+  | { kind: 'camera'; cameraId: string; name: string; sensitivity?: Sensitivity }
+  | { kind: 'group'; groupId: string; name: string; policy: CameraPolicy }
+
+/** From outside the scope always with a note and a second person. */
+const FROM_OUTSIDE = { needsNote: true, needsIncident: false, needsSecondPerson: true, maxMinutes: 120 }
+
+function usePolicy(subject: GrantSubject) {
+  const { data, error } = useQuery(grantPoliciesQuery)
+  if (subject.kind === 'group') return { policy: subject.policy, error: null }
+  if (subject.sensitivity === undefined) return { policy: FROM_OUTSIDE, error: null }
+  const row = data?.items.find(({ sensitivity }) => sensitivity === subject.sensitivity)
+  return { policy: row?.policy, error }
+}
+
 interface GrantDialogProps {
-  camera: Camera
+  subject: GrantSubject
   incidentId?: string
   onClose: () => void
 }
 
 /** Asks for what a viewing needs: a purpose, a note where the purpose does not say it all, and an end. */
-export function GrantDialog({ camera, incidentId, onClose }: GrantDialogProps) {
+export function GrantDialog({ subject, incidentId, onClose }: GrantDialogProps) {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const [purpose, setPurpose] = useState<Purpose>(incidentId ? 'incident_handling' : 'alert_check')
-  const { data: policies, error } = useQuery(grantPoliciesQuery)
-  const policy = policies?.items.find(({ sensitivity }) => sensitivity === camera.sensitivity)?.policy
+  const { policy, error } = usePolicy(subject)
   // The hub decides; this only asks well.
   const isNoteNeeded = policy?.needsNote === true || purpose === 'other'
   const isIncidentMissing = policy?.needsIncident === true && incidentId === undefined
@@ -46,14 +61,14 @@ export function GrantDialog({ camera, incidentId, onClose }: GrantDialogProps) {
     },
   })
   return (
-    <Dialog title={t('grant.title', { name: camera.name })} onClose={onClose}>
+    <Dialog title={t('grant.title', { name: subject.name })} onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault()
           const form = new FormData(event.currentTarget)
           const note = textOf(form, 'note')
           ask.mutate({
-            cameraId: camera.cameraId,
+            ...(subject.kind === 'group' ? { groupId: subject.groupId } : { cameraId: subject.cameraId }),
             purpose,
             minutes: Number(textOf(form, 'minutes')),
             ...(note === '' ? {} : { note }),
@@ -85,7 +100,12 @@ export function GrantDialog({ camera, incidentId, onClose }: GrantDialogProps) {
             label: t('grant.minuteChoice', { value }),
           }))}
         />
-        {policy?.needsSecondPerson ? <p className={styles.restricted}>{t('grant.needsSecond')}</p> : null}
+        {subject.kind === 'group' ? <p className={styles.recorded}>{t('grant.groupHelp')}</p> : null}
+        {policy?.needsSecondPerson ? (
+          <p className={styles.restricted}>
+            {t(subject.kind === 'group' ? 'grant.groupNeedsSecond' : 'grant.needsSecond')}
+          </p>
+        ) : null}
         {isIncidentMissing ? <p className={styles.restricted}>{t('grant.needsIncident')}</p> : null}
         <p className={styles.recorded}>{t('grant.recorded')}</p>
         <ErrorNote error={ask.error ?? error} />

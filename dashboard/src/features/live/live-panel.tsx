@@ -1,4 +1,4 @@
-import type { Camera, Grant } from '@patrolhub/protocol'
+import type { Grant, Sensitivity } from '@patrolhub/protocol'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -34,7 +34,8 @@ function Pending({ grant }: { grant: Grant }) {
 }
 
 interface LivePanelProps {
-  camera: Camera
+  /** One whose sensitivity is not known lies outside the scope. */
+  camera: { cameraId: string; name: string; sensitivity?: Sensitivity }
   incidentId?: string
 }
 
@@ -52,7 +53,9 @@ export function LivePanel({ camera, incidentId }: LivePanelProps) {
   return (
     <Panel
       title={t('live.titleOf', { name: camera.name })}
-      aside={<span>{t(`sensitivity.${camera.sensitivity}`)}</span>}
+      aside={
+        <span>{camera.sensitivity ? t(`sensitivity.${camera.sensitivity}`) : t('live.outsideMark')}</span>
+      }
     >
       <ErrorNote error={error} onRetry={() => void refetch()} />
       {grant && playPath !== undefined ? (
@@ -73,7 +76,11 @@ export function LivePanel({ camera, incidentId }: LivePanelProps) {
         </div>
       )}
       {isAsking ? (
-        <GrantDialog camera={camera} incidentId={incidentId} onClose={() => setAsking(false)} />
+        <GrantDialog
+          subject={{ kind: 'camera', ...camera }}
+          incidentId={incidentId}
+          onClose={() => setAsking(false)}
+        />
       ) : null}
     </Panel>
   )

@@ -8,6 +8,7 @@ import { useSession } from '../../lib/session.ts'
 import { countdown, fullTime } from '../../lib/time.ts'
 import { useNowMs } from '../../lib/use-now.ts'
 import { Button } from '../../ui/button.tsx'
+import { DrillMark } from '../../ui/drill-mark.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
 import { FlvPlayer, type PlayerState } from './flv-player.ts'
 import styles from './live-player.module.css'
@@ -79,6 +80,11 @@ export function LivePlayer({ grant, name, playPath }: { grant: Grant; name: stri
         <span className={styles.liveMark} data-on={state.kind === 'playing' || undefined}>
           {t('live.live')}
         </span>
+        {grant.plan?.isDrill ? (
+          <span className={styles.drillMark}>
+            <DrillMark />
+          </span>
+        ) : null}
         {message ? (
           <p className={styles.message} role="status">
             {message}

@@ -2,8 +2,8 @@ import { levelOf } from '@patrolhub/protocol'
 import { useQuery } from '@tanstack/react-query'
 import { useId, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { regionsQuery } from '../../lib/queries.ts'
-import { TextField } from '../../ui/field.tsx'
+import { regionsQuery } from '../lib/queries.ts'
+import { TextField } from './field.tsx'
 
 /** A division code; says which level it is while it is typed and suggests those that have a name. */
 export function RegionField({ label, name, initial }: { label: string; name: string; initial: string }) {
