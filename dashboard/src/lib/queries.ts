@@ -25,9 +25,11 @@ import type {
   SignInWays,
   Team,
   User,
+  ViewingPage,
+  ViewingRules,
 } from '@patrolhub/protocol'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
-import { ApiError, api } from './api.ts'
+import { ApiError, api, type Query } from './api.ts'
 import { hubNowMs } from './hub-clock.ts'
 
 const ALERTS_A_PAGE = 40
@@ -54,6 +56,7 @@ export const keys = {
   signInWays: ['sign-in-ways'],
   regions: ['regions'],
   audit: ['audit'],
+  viewings: ['viewings'],
   series: (deviceId: string, series: string) => ['series', deviceId, series],
   passages: (checkpointId: string) => ['passages', checkpointId],
 } as const
@@ -236,10 +239,37 @@ export const passagesQuery = (checkpointId: string, limit: number) =>
     refetchInterval: 5_000,
   })
 
-export const auditQuery = infiniteQueryOptions({
-  queryKey: keys.audit,
-  queryFn: ({ pageParam, signal }) =>
-    api.get<AuditPage>('/api/audit', { query: { limit: AUDIT_A_PAGE, before: pageParam }, signal }),
-  initialPageParam: undefined as string | undefined,
-  getNextPageParam: (page) => page.next,
+/** Searches of auditors: each goes on the record, so nothing asks again while they read. */
+const SEARCH = { staleTime: 30_000, refetchOnWindowFocus: false } as const
+
+export const auditQuery = (terms: Query) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.audit, terms],
+    queryFn: ({ pageParam, signal }) =>
+      api.get<AuditPage>('/api/audit', {
+        query: { ...terms, limit: AUDIT_A_PAGE, before: pageParam },
+        signal,
+      }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next,
+    ...SEARCH,
+  })
+
+export const viewingsQuery = (terms: Query) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.viewings, terms],
+    queryFn: ({ pageParam, signal }) =>
+      api.get<ViewingPage>('/api/viewings', {
+        query: { ...terms, limit: AUDIT_A_PAGE, before: pageParam },
+        signal,
+      }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next,
+    ...SEARCH,
+  })
+
+export const viewingRulesQuery = queryOptions({
+  queryKey: [...keys.viewings, 'rules'],
+  queryFn: ({ signal }) => api.get<ViewingRules>('/api/viewings/rules', { signal }),
+  staleTime: 10 * 60_000,
 })

@@ -4,6 +4,7 @@
  */
 import {
   covers,
+  VIEWING_MARKS,
   type Viewing,
   type ViewingMark,
   type ViewingMarkName,
@@ -182,5 +183,10 @@ async function marksOf(db: DbOrTransaction, ids: readonly string[]): Promise<Map
     const counted = found === null || allowed === null ? {} : { found, allowed }
     marks.set(viewing_id, [...(marks.get(viewing_id) ?? []), { mark: mark as ViewingMarkName, ...counted }])
   }
+  for (const all of marks.values()) all.sort((a, b) => placeOf(a) - placeOf(b))
   return marks
+}
+
+function placeOf({ mark }: ViewingMark): number {
+  return VIEWING_MARKS.indexOf(mark)
 }

@@ -1,13 +1,35 @@
 import type { AuditEntry } from '@patrolhub/protocol'
 import { useInfiniteQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import type { Query } from '../../lib/api.ts'
 import { auditQuery } from '../../lib/queries.ts'
 import { Button } from '../../ui/button.tsx'
 import { DataTable } from '../../ui/data-table.tsx'
+import { SelectField } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
 import styles from './audit-table.module.css'
+import { SearchForm } from './search-form.tsx'
+import { TakeOut } from './take-out.tsx'
+
+/** First words of actions. */
+const KINDS = [
+  'viewing',
+  'grant',
+  'export',
+  'evidence',
+  'incident',
+  'dispatch',
+  'plan',
+  'session',
+  'user',
+  'role',
+  'token',
+  'edge',
+  'audit',
+] as const
 
 function detailText(detail: AuditEntry['detail']): string {
   return Object.entries(detail)
@@ -18,14 +40,30 @@ function detailText(detail: AuditEntry['detail']): string {
 /** The record of who looked at what and changed what. Each entry names the hash of the one before it. */
 export function AuditTable() {
   const { t } = useTranslation()
-  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
-    useInfiniteQuery(auditQuery)
+  const [terms, setTerms] = useState<Query>({})
+  const { data, error, isPending, isFetching, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
+    useInfiniteQuery(auditQuery(terms))
   const entries = data?.pages.flatMap((page) => page.items) ?? []
   return (
     <Panel
       title={t('audit.title')}
-      aside={<Button onClick={() => void refetch()}>{t('common.refresh')}</Button>}
+      aside={
+        <>
+          <TakeOut path="/api/audit/export" terms={terms} />
+          <Button onClick={() => void refetch()}>{t('common.refresh')}</Button>
+        </>
+      }
     >
+      <SearchForm label={t('audit.title')} isBusy={isFetching} onSearch={setTerms}>
+        <SelectField
+          label={t('audit.kind')}
+          name="kind"
+          choices={[
+            { value: '', label: t('audit.any') },
+            ...KINDS.map((value) => ({ value, label: t(`auditKind.${value}`) })),
+          ]}
+        />
+      </SearchForm>
       {isPending ? <LoadingNote /> : null}
       <ErrorNote error={error} onRetry={() => void refetch()} />
       {data && entries.length === 0 ? <EmptyNote>{t('audit.none')}</EmptyNote> : null}
