@@ -1,7 +1,8 @@
 /// <reference lib="dom" />
 /**
  * The whole way in real Chromium: a camera over RTSP raises an alert, the operator watches live, sends a team, the
- * patroller closes the dispatch on a phone-sized page, and the operator sees it closed.
+ * patroller closes the dispatch on a phone-sized page, and the operator sees it closed. Then what the edge has recorded
+ * is played and exported.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import { join } from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Demo, startDemo } from '../../scripts/demo/stack.ts'
+import { verifyExport } from '../../server/src/exports/verify.ts'
 import { collectProblems, launchChromium } from '../support/browser.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'patrolhub-browser-'))
@@ -27,6 +29,8 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true })
 }, 60_000)
 
+const chosenBy = (username: string) => `chosen by ${username} 2026`
+
 /** Opens the dashboard, signs in with the one-time password and replaces it. */
 async function signIn(
   context: BrowserContext,
@@ -37,7 +41,7 @@ async function signIn(
   await page.getByLabel('User name').fill(person.username)
   await page.getByLabel('Password').fill(person.password)
   await page.getByRole('button', { name: 'Sign in' }).click()
-  const chosen = `chosen by ${person.username} 2026`
+  const chosen = chosenBy(person.username)
   await page.getByLabel('One-time password').fill(person.password)
   await page.getByLabel('New password', { exact: true }).fill(chosen)
   await page.getByLabel('New password, again').fill(chosen)
@@ -177,4 +181,62 @@ describe('the dashboard on the running system', () => {
     await desk.close()
     await phone.close()
   }, 180_000)
+  it('plays what the edge has recorded under a grant for its span, and exports it as a package that holds', async () => {
+    const office = await browser.newContext({ locale: 'en-GB', viewport: { width: 1600, height: 1000 } })
+    const page = await office.newPage()
+    const { username } = demo.people.administrator!
+    await page.goto(demo.baseUrl)
+    await page.getByLabel('User name').fill(username)
+    await page.getByLabel('Password').fill(chosenBy(username))
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('link', { name: 'Live' }).click()
+    const problems = collectProblems(page)
+    await page.getByRole('list', { name: 'Cameras' }).getByRole('button').first().click()
+    await page.getByRole('button', { name: 'History' }).click()
+    await page.getByRole('button', { name: 'Ask for history' }).click()
+    await page.getByLabel('Note').fill('What happened before?')
+    const askedAtMs = Date.now()
+    await page.getByRole('button', { name: 'Request' }).click()
+    const play = page.getByRole('button', { name: 'Play', exact: true })
+    await play.click({ timeout: 15_000 })
+    await page.waitForFunction(() => (document.querySelector('video')?.currentTime ?? 0) > 1.5, undefined, {
+      timeout: 20_000,
+    })
+    const taken = await pictures(page, 3)
+    const brightness = taken[0]!.reduce((sum, value) => sum + value, 0) / taken[0]!.length
+    expect(brightness, 'a picture, not black').toBeGreaterThan(80)
+    // The picture's own time stands on it: within what this system has recorded so far.
+    const shown = /Recorded (\S+ \S+)/.exec(await page.getByText(/^Recorded \d/).innerText())![1]!
+    const shownAtMs = new Date(shown.replace(' ', 'T')).getTime()
+    expect(askedAtMs - shownAtMs).toBeGreaterThan(0)
+    expect(askedAtMs - shownAtMs).toBeLessThan(600_000)
+
+    await page.getByRole('button', { name: 'Pause' }).click()
+    const position = page.getByRole('slider', { name: 'Position' })
+    const before = Number(await position.inputValue())
+    await page.getByRole('button', { name: '+10 s' }).click()
+    expect(Number(await position.inputValue())).toBeGreaterThan(before + 8000)
+    await play.click()
+    await page.waitForFunction(() => (document.querySelector('video')?.currentTime ?? 0) > 0.5, undefined, {
+      timeout: 20_000,
+    })
+    expect(Number(await position.inputValue())).toBeGreaterThan(before + 8000)
+
+    await page.getByRole('button', { name: 'Export …' }).click()
+    await page.getByLabel('Why it is taken out').fill('for the court')
+    await page.getByRole('button', { name: 'Export', exact: true }).click()
+    const link = page.getByRole('link', { name: /^Download/ })
+    const [download] = await Promise.all([page.waitForEvent('download'), link.click({ timeout: 30_000 })])
+    const file = join(dataDir, 'export.tar')
+    await download.saveAs(file)
+    const check = await verifyExport(file)
+    expect(check).toMatchObject({ ok: true, manifest: { reason: 'for the court' } })
+    await page.getByRole('button', { name: 'Stop viewing' }).click()
+    await page.getByRole('button', { name: 'Ask for history' }).waitFor()
+    expect(
+      problems.filter((problem) => !problem.includes('ERR_CONNECTION_RESET')),
+      'the page complained',
+    ).toEqual([])
+    await office.close()
+  }, 120_000)
 })

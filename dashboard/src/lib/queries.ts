@@ -8,8 +8,10 @@ import type {
   Dispatch,
   DispatchList,
   EdgeSettingsVersion,
+  ExportList,
   GrantList,
   GrantPolicies,
+  HistoryStretches,
   IncidentDetail,
   IncidentPage,
   OpenSession,
@@ -46,6 +48,8 @@ export const keys = {
   grants: ['grants'],
   groups: ['groups'],
   plans: ['plans'],
+  exports: ['exports'],
+  recorded: (grantId: string, cameraId: string) => ['recorded', grantId, cameraId],
   grantPolicies: ['grant-policies'],
   dispatches: ['dispatches'],
   teams: ['teams'],
@@ -131,6 +135,25 @@ export const grantPoliciesQuery = queryOptions({
   queryKey: keys.grantPolicies,
   queryFn: ({ signal }) => api.get<GrantPolicies>('/api/grant-policies', { signal }),
 })
+
+/** Asked again while one is being made. */
+export const exportsQuery = queryOptions({
+  queryKey: keys.exports,
+  queryFn: ({ signal }) => api.get<ExportList>('/api/exports', { signal }),
+  refetchInterval: ({ state }) => (state.data?.items.some((item) => item.state === 'making') ? 2000 : false),
+})
+
+/** Which times of a grant for history are recorded; its edge is asked. */
+export const recordedQuery = (grantId: string, cameraId: string) =>
+  queryOptions({
+    queryKey: keys.recorded(grantId, cameraId),
+    queryFn: ({ signal }) =>
+      api.get<HistoryStretches>(`/media/recorded/${encodeURIComponent(grantId)}`, {
+        query: { camera: cameraId },
+        signal,
+      }),
+    retry: false,
+  })
 
 export const grantsQuery = queryOptions({
   queryKey: keys.grants,

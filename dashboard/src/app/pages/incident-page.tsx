@@ -10,7 +10,7 @@ import { IncidentEvidence } from '../../features/incidents/incident-evidence.tsx
 import { IncidentHead } from '../../features/incidents/incident-head.tsx'
 import { IncidentHold } from '../../features/incidents/incident-hold.tsx'
 import { IncidentTimeline } from '../../features/incidents/incident-timeline.tsx'
-import { LivePanel } from '../../features/live/live-panel.tsx'
+import { CameraPanel } from '../../features/live/camera-panel.tsx'
 import { devicesQuery, incidentQuery } from '../../lib/queries.ts'
 import { useMay } from '../../lib/session.ts'
 import { ErrorNote, LoadingNote } from '../../ui/notes.tsx'
@@ -70,7 +70,9 @@ export function IncidentPage() {
             }
           />
           <IncidentHold incident={incident} canHold={may('evidence.hold')} />
-          {camera && may('grant.request') ? <LivePanel camera={camera} incidentId={incidentId} /> : null}
+          {camera && may('grant.request') ? (
+            <CameraPanel camera={camera} incidentId={incidentId} aroundMs={detail.alerts[0]?.atMs} />
+          ) : null}
           <DispatchList dispatches={detail.dispatches} />
           <IncidentTimeline transitions={detail.transitions} />
           <ErrorNote error={error} />

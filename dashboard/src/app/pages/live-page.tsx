@@ -2,9 +2,9 @@ import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { useSearchParams } from 'react-router'
 import { CAMERA_TONES, cameraState } from '../../features/devices/camera-tone.ts'
+import { CameraPanel } from '../../features/live/camera-panel.tsx'
 import { CameraPicker } from '../../features/live/camera-picker.tsx'
 import { GroupList } from '../../features/live/group-list.tsx'
-import { LivePanel } from '../../features/live/live-panel.tsx'
 import { OutsideCamera } from '../../features/live/outside-camera.tsx'
 import { devicesQuery, grantsQuery } from '../../lib/queries.ts'
 import { useSession } from '../../lib/session.ts'
@@ -50,7 +50,7 @@ export function LivePage() {
       <div className={styles.stage}>
         {camera ? (
           <div className={styles.stageInner}>
-            <LivePanel key={camera.cameraId} camera={camera} />
+            <CameraPanel key={camera.cameraId} camera={camera} />
           </div>
         ) : (
           <EmptyNote>{t('live.choose')}</EmptyNote>

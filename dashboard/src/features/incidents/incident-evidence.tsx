@@ -9,6 +9,7 @@ import { EmptyNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { SignalFigure } from '../../ui/signal-figure.tsx'
 import { AgeText, TimeText } from '../../ui/time-text.tsx'
+import { EvidenceClip } from './evidence-clip.tsx'
 import styles from './incident-evidence.module.css'
 
 function AlertFacts({ alert }: { alert: Alert }) {
@@ -87,6 +88,7 @@ export function IncidentEvidence({ alerts }: { alerts: readonly Alert[] }) {
           <SignalFigure alert={chosen} />
         </div>
       )}
+      <EvidenceClip key={chosen.alertId} alert={chosen} />
       <p className={styles.reason}>{reasonText(chosen, t)}</p>
       <AlertFacts alert={chosen} />
       {alerts.length > 1 ? (

@@ -3,12 +3,14 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { api } from '../../lib/api.ts'
+import { hubNowMs } from '../../lib/hub-clock.ts'
 import { withGrant } from '../../lib/live-cache.ts'
 import { grantPoliciesQuery, grantsQuery } from '../../lib/queries.ts'
 import { Button } from '../../ui/button.tsx'
 import { Dialog, DialogActions } from '../../ui/dialog.tsx'
-import { SelectField, TextArea, textOf } from '../../ui/field.tsx'
+import { SelectField, TextArea, TextField, textOf } from '../../ui/field.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
+import { defaultSpan, fieldTime, timeIn } from './history-span.ts'
 import styles from './live-panel.module.css'
 
 /** Every purpose once: the compiler names one that is missing. */
@@ -28,7 +30,13 @@ export type GrantSubject =
   | { kind: 'group'; groupId: string; name: string; policy: CameraPolicy }
 
 /** From outside the scope always with a note and a second person. */
-const FROM_OUTSIDE = { needsNote: true, needsIncident: false, needsSecondPerson: true, maxMinutes: 120 }
+const FROM_OUTSIDE = {
+  needsNote: true,
+  needsIncident: false,
+  needsSecondPerson: true,
+  maxMinutes: 120,
+  maxHistoryMinutes: 60,
+}
 
 function usePolicy(subject: GrantSubject) {
   const { data, error } = useQuery(grantPoliciesQuery)
@@ -40,16 +48,22 @@ function usePolicy(subject: GrantSubject) {
 
 interface GrantDialogProps {
   subject: GrantSubject
+  /** For what was recorded in a span, instead of live video. */
+  isHistory?: boolean
   incidentId?: string
+  /** What the history is about; now without it. */
+  aroundMs?: number
   onClose: () => void
 }
 
 /** Asks for what a viewing needs: a purpose, a note where the purpose does not say it all, and an end. */
-export function GrantDialog({ subject, incidentId, onClose }: GrantDialogProps) {
+export function GrantDialog({ subject, isHistory = false, incidentId, aroundMs, onClose }: GrantDialogProps) {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const [purpose, setPurpose] = useState<Purpose>(incidentId ? 'incident_handling' : 'alert_check')
   const { policy, error } = usePolicy(subject)
+  const [openedMs] = useState(hubNowMs)
+  const span = defaultSpan(aroundMs, openedMs)
   // The hub decides; this only asks well.
   const isNoteNeeded = policy?.needsNote === true || purpose === 'other'
   const isIncidentMissing = policy?.needsIncident === true && incidentId === undefined
@@ -61,7 +75,10 @@ export function GrantDialog({ subject, incidentId, onClose }: GrantDialogProps) 
     },
   })
   return (
-    <Dialog title={t('grant.title', { name: subject.name })} onClose={onClose}>
+    <Dialog
+      title={t(isHistory ? 'history.askTitle' : 'grant.title', { name: subject.name })}
+      onClose={onClose}
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -71,11 +88,37 @@ export function GrantDialog({ subject, incidentId, onClose }: GrantDialogProps) 
             ...(subject.kind === 'group' ? { groupId: subject.groupId } : { cameraId: subject.cameraId }),
             purpose,
             minutes: Number(textOf(form, 'minutes')),
+            ...(!isHistory
+              ? {}
+              : { history: { fromMs: timeIn(textOf(form, 'from')), toMs: timeIn(textOf(form, 'to')) } }),
             ...(note === '' ? {} : { note }),
             ...(incidentId === undefined ? {} : { incidentId }),
           })
         }}
       >
+        {isHistory ? (
+          <>
+            <TextField
+              label={t('history.from')}
+              name="from"
+              type="datetime-local"
+              step={1}
+              required
+              defaultValue={fieldTime(span.fromMs)}
+              max={fieldTime(openedMs)}
+            />
+            <TextField
+              label={t('history.to')}
+              hint={policy ? t('history.atMost', { value: policy.maxHistoryMinutes }) : undefined}
+              name="to"
+              type="datetime-local"
+              step={1}
+              required
+              defaultValue={fieldTime(span.toMs)}
+              max={fieldTime(openedMs)}
+            />
+          </>
+        ) : null}
         <SelectField
           label={t('grant.purpose')}
           name="purpose"

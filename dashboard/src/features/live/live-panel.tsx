@@ -1,9 +1,8 @@
-import type { Grant, Sensitivity } from '@patrolhub/protocol'
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import type { Sensitivity } from '@patrolhub/protocol'
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { api } from '../../lib/api.ts'
-import { grantsQuery, keys } from '../../lib/queries.ts'
+import { grantsQuery } from '../../lib/queries.ts'
 import { useSession } from '../../lib/session.ts'
 import { useNowMs } from '../../lib/use-now.ts'
 import { Button } from '../../ui/button.tsx'
@@ -13,25 +12,7 @@ import { currentGrant, playPathOf } from './current-grant.ts'
 import { GrantDialog } from './grant-dialog.tsx'
 import styles from './live-panel.module.css'
 import { LivePlayer } from './live-player.tsx'
-
-function Pending({ grant }: { grant: Grant }) {
-  const { t } = useTranslation()
-  const queries = useQueryClient()
-  const withdraw = useMutation({
-    mutationFn: () => api.delete<unknown>(`/api/grants/${encodeURIComponent(grant.grantId)}`),
-    onSettled: () => queries.invalidateQueries({ queryKey: keys.grants }),
-  })
-  return (
-    <div className={styles.stage} role="status">
-      <p className={styles.big}>{t('live.pending')}</p>
-      <p>{t('live.pendingHelp')}</p>
-      <Button isBusy={withdraw.isPending} onClick={() => withdraw.mutate()}>
-        {t('live.withdraw')}
-      </Button>
-      <ErrorNote error={withdraw.error} />
-    </div>
-  )
-}
+import { PendingGrant } from './pending-grant.tsx'
 
 interface LivePanelProps {
   /** One whose sensitivity is not known lies outside the scope. */
@@ -61,7 +42,7 @@ export function LivePanel({ camera, incidentId }: LivePanelProps) {
       {grant && playPath !== undefined ? (
         <LivePlayer key={grant.grantId} grant={grant} name={camera.name} playPath={playPath} />
       ) : grant?.state === 'pending' ? (
-        <Pending grant={grant} />
+        <PendingGrant grant={grant} />
       ) : (
         <div className={styles.stage}>
           {grant && wasRecent ? (

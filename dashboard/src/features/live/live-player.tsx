@@ -1,38 +1,17 @@
 import type { Grant } from '@patrolhub/protocol'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { api } from '../../lib/api.ts'
 import { keys } from '../../lib/queries.ts'
-import { useSession } from '../../lib/session.ts'
-import { countdown, fullTime } from '../../lib/time.ts'
+import { countdown } from '../../lib/time.ts'
 import { useNowMs } from '../../lib/use-now.ts'
 import { Button } from '../../ui/button.tsx'
 import { DrillMark } from '../../ui/drill-mark.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
+import { ViewerMark } from '../../ui/viewer-mark.tsx'
 import { FlvPlayer, type PlayerState } from './flv-player.ts'
 import styles from './live-player.module.css'
-
-/** Who watches and when, over the whole picture: a photograph of the screen names its maker. */
-function ViewerMark() {
-  const { displayName, username } = useSession()
-  const text = `${displayName} (${username}) ${fullTime(useNowMs())}`
-  return (
-    <div className={styles.marks} aria-hidden="true">
-      {['a', 'b', 'c'].map((place) => (
-        <span key={place}>{text}</span>
-      ))}
-    </div>
-  )
-}
-
-function useEndGrant(grantId: string) {
-  const queries = useQueryClient()
-  return useMutation({
-    mutationFn: () => api.delete<unknown>(`/api/grants/${encodeURIComponent(grantId)}`),
-    onSettled: () => queries.invalidateQueries({ queryKey: keys.grants }),
-  })
-}
+import { useEndGrant } from './use-end-grant.ts'
 
 /** The live picture under an active grant, until it ends or is stopped. */
 export function LivePlayer({ grant, name, playPath }: { grant: Grant; name: string; playPath: string }) {
