@@ -206,7 +206,7 @@ describe('the dashboard on the running system', () => {
     const brightness = taken[0]!.reduce((sum, value) => sum + value, 0) / taken[0]!.length
     expect(brightness, 'a picture, not black').toBeGreaterThan(80)
     // The picture's own time stands on it: within what this system has recorded so far.
-    const shown = /Recorded (\S+ \S+)/.exec(await page.getByText(/^Recorded \d/).innerText())![1]!
+    const shown = /Recorded (\S+ \S+)/.exec((await page.getByText(/^Recorded \d/).textContent()) ?? '')![1]!
     const shownAtMs = new Date(shown.replace(' ', 'T')).getTime()
     expect(askedAtMs - shownAtMs).toBeGreaterThan(0)
     expect(askedAtMs - shownAtMs).toBeLessThan(600_000)
