@@ -30,13 +30,9 @@ export type GrantSubject =
   | { kind: 'group'; groupId: string; name: string; policy: CameraPolicy }
 
 /** From outside the scope always with a note and a second person. */
-const FROM_OUTSIDE = {
-  needsNote: true,
-  needsIncident: false,
-  needsSecondPerson: true,
-  maxMinutes: 120,
-  maxHistoryMinutes: 60,
-}
+const FROM_OUTSIDE: Pick<CameraPolicy, 'needsNote' | 'needsIncident' | 'needsSecondPerson' | 'maxMinutes'> & {
+  maxHistoryMinutes?: number
+} = { needsNote: true, needsIncident: false, needsSecondPerson: true, maxMinutes: 120 }
 
 function usePolicy(subject: GrantSubject) {
   const { data, error } = useQuery(grantPoliciesQuery)
@@ -109,7 +105,11 @@ export function GrantDialog({ subject, isHistory = false, incidentId, aroundMs, 
             />
             <TextField
               label={t('history.to')}
-              hint={policy ? t('history.atMost', { value: policy.maxHistoryMinutes }) : undefined}
+              hint={
+                policy?.maxHistoryMinutes === undefined
+                  ? undefined
+                  : t('history.atMost', { value: policy.maxHistoryMinutes })
+              }
               name="to"
               type="datetime-local"
               step={1}
