@@ -34,7 +34,7 @@ export interface EdgeAppOptions {
 /** What is read once, when the edge starts. */
 const FIXED = ['edgeId', 'name', 'region', 'dataDir', 'logLevel', 'hub', 'plates', 'journal'] as const
 /** What the device listener and the models over its numbers depend on. */
-const DEVICE_SETTINGS = ['intake', 'checkpoints', 'sensors'] as const
+const DEVICE_SETTINGS = ['intake', 'checkpoints', 'sensors', 'mappings'] as const
 
 interface Devices {
   signal: Signal
@@ -69,6 +69,11 @@ export class EdgeApp {
   /** Port of the device listener, once started. */
   get intakePort(): number {
     return this.#intakePort
+  }
+
+  /** Port of the HTTP side of GA/T 1400, once started; 0 without one. */
+  get viidPort(): number {
+    return this.#devices?.intake.viidPort ?? 0
   }
 
   /** @throws EdgeError with the reason why the edge cannot run; nothing is left running then. */
@@ -128,13 +133,17 @@ export class EdgeApp {
     await this.#add('evidence', evidence, () => evidence.start(this.#lifetime.signal))
 
     this.#makeDevices = (wanted) => {
-      const { checkpoints, sensors } = wanted
+      const { checkpoints, sensors, mappings } = wanted
       let intake: Intake | undefined
       const signal = new Signal({
         checkpoints,
         sensors,
         forecaster,
-        append,
+        append: async (found) => {
+          const { records, pictures } = intake?.withPictures(found) ?? { records: found, pictures: [] }
+          await append(records)
+          for (const picture of pictures) evidence.keepPicture(picture)
+        },
         isConnected: (deviceId) => intake?.isConnected(deviceId) ?? false,
         log: log('signal'),
       })
@@ -142,7 +151,10 @@ export class EdgeApp {
         ...wanted.intake,
         checkpoints,
         sensors,
+        mappings,
         plates: wanted.plates,
+        dataDir: wanted.dataDir,
+        secret: wanted.hub.token,
         append,
         onPassages: (checkpoint, passages) => signal.passages(checkpoint, passages),
         onReadings: (sensor, readings) => signal.readings(sensor, readings),
@@ -209,6 +221,7 @@ export class EdgeApp {
       journalRecords: () => journal.stats().records,
       refusedMessages: () =>
         (this.#devices?.intake.stats().refusedMessages ?? 0) + uplink.stats().refusedMessages,
+      devices: () => this.#devices?.intake.health() ?? [],
       append: (record) => journal.append(record),
       log: log('health'),
     })

@@ -6,22 +6,49 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { covers } from '@patrolhub/protocol'
 import { Value } from 'typebox/value'
-import { parse as parseYaml } from 'yaml'
+import { LineCounter, parseDocument } from 'yaml'
+import type { MappingConfig } from './config/mapping-schema.ts'
 import { overlay } from './config/overlay.ts'
-import { problemsOf } from './config/problems.ts'
+import { problemsOf, withLine } from './config/problems.ts'
 import { type CameraConfig, type CheckpointConfig, EdgeFile, type SensorConfig } from './config/schema.ts'
 import { EdgeError } from './errors.ts'
+import { mappingProblems } from './intake/mapping.ts'
 import { formatFor } from './judge/schedule.ts'
 
+export { MappingConfig } from './config/mapping-schema.ts'
 export { type ConfigRow, describeConfig } from './config/reference.ts'
 export type { IntrusionRuleConfig, RuleConfig } from './config/rules.ts'
-export { CameraConfig, CheckpointConfig, SensorConfig, SignalRuleConfig } from './config/schema.ts'
+export {
+  CameraConfig,
+  CheckpointConfig,
+  SensorConfig,
+  SignalRuleConfig,
+  SilenceRuleConfig,
+} from './config/schema.ts'
 
 export interface DeviceCredential {
   deviceId: string
   username: string
   password: string
+  /** Its 20-digit id in GA/T 1400, if it may register by HTTP. */
+  viidDeviceId?: string
 }
+
+/** A broker of a site that the edge takes messages from. */
+export interface SiteBrokerConfig {
+  url: string
+  clientId: string
+  username?: string
+  password?: string
+  /** PEM. */
+  ca?: string
+  topics: readonly { topic: string; deviceId: string }[]
+}
+
+export type IntakeTiming = EdgeFile['intake']['timing']
+export type QuarantineConfig = EdgeFile['intake']['quarantine']
+export type PictureConfig = EdgeFile['intake']['pictures']
+export type ViidConfig = NonNullable<EdgeFile['intake']['viid']>
 
 /** What the plates of passages are protected with. */
 export interface PlateKeys {
@@ -51,6 +78,11 @@ export interface EdgeConfig {
     readonly port: number
     readonly maxMessageBytes: number
     readonly devices: readonly DeviceCredential[]
+    readonly viid?: ViidConfig
+    readonly brokers: readonly SiteBrokerConfig[]
+    readonly timing: IntakeTiming
+    readonly quarantine: QuarantineConfig
+    readonly pictures: PictureConfig
   }
   readonly plates: PlateKeys
   readonly journal: { readonly maxMegabytes: number }
@@ -59,6 +91,7 @@ export interface EdgeConfig {
   readonly cameras: readonly CameraConfig[]
   readonly checkpoints: readonly CheckpointConfig[]
   readonly sensors: readonly SensorConfig[]
+  readonly mappings: readonly MappingConfig[]
 }
 
 /** What an edge takes from its environment: where models lie on this machine. */
@@ -92,9 +125,12 @@ export function parseEdgeConfig(
   text: string,
   { file, settings: fromHub }: { file: string; settings?: string },
 ): EdgeConfig {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
   let input: unknown
   try {
-    input = parseYaml(text)
+    if (document.errors[0]) throw document.errors[0]
+    input = document.toJS()
   } catch (error) {
     throw wrong(file, [`(file): is not YAML (${(error as Error).message.split('\n')[0]})`])
   }
@@ -120,6 +156,7 @@ export function parseEdgeConfig(
     settings.intake.devices.map((device, index) => ({
       deviceId: device.deviceId,
       username: device.username ?? device.deviceId,
+      ...(device.viidDeviceId === undefined ? {} : { viidDeviceId: device.viidDeviceId }),
       password:
         secrets.oneOf(
           `intake/devices/${index}`,
@@ -130,8 +167,15 @@ export function parseEdgeConfig(
         ) ?? '',
     })),
   )
+  const brokers = attemptValue(() => siteBrokers(settings, secrets))
   const plates = attemptValue(() => plateKeys(settings, secrets))
-  if (problems.length > 0) throw wrong(file, problems)
+  if (problems.length > 0) {
+    throw wrong(
+      file,
+      problems.map((problem) => withLine(problem, document, lines)),
+    )
+  }
+  const { viid, timing, quarantine, pictures } = settings.intake
   return deepFreeze({
     edgeId: settings.edgeId,
     ...(settings.name === undefined ? {} : { name: settings.name }),
@@ -153,6 +197,11 @@ export function parseEdgeConfig(
       port: settings.intake.port,
       maxMessageBytes: settings.intake.maxMessageBytes,
       devices: devices!,
+      ...(viid === undefined ? {} : { viid }),
+      brokers: brokers!,
+      timing,
+      quarantine,
+      pictures,
     },
     plates: plates!,
     journal: settings.journal,
@@ -161,6 +210,7 @@ export function parseEdgeConfig(
     cameras: settings.cameras,
     checkpoints: settings.checkpoints,
     sensors: settings.sensors,
+    mappings: settings.mappings,
   })
 }
 
@@ -203,7 +253,10 @@ function crossProblems(settings: EdgeFile): string[] {
     }
   }
   problems.push(...attempt(() => cameraProblems(settings.cameras)))
+  problems.push(...attempt(() => mappingProblemsOf(settings)))
+  problems.push(...attempt(() => siteBrokerProblems(settings, seen)))
   const users = new Set<string>()
+  const viidIds = new Set<string>()
   for (const [index, device] of (settings.intake?.devices ?? []).entries()) {
     const place = `intake/devices/${index}`
     if (typeof device?.deviceId !== 'string') continue
@@ -213,8 +266,72 @@ function crossProblems(settings: EdgeFile): string[] {
     const username = device.username ?? device.deviceId
     if (users.has(username)) problems.push(`${place}/username: ${username} is used twice`)
     users.add(username)
+    const { viidDeviceId } = device
+    if (viidDeviceId === undefined) continue
+    if (viidIds.has(viidDeviceId)) problems.push(`${place}/viidDeviceId: ${viidDeviceId} is used twice`)
+    viidIds.add(viidDeviceId)
+    if (!seen.get(device.deviceId)?.startsWith('checkpoints')) {
+      problems.push(`${place}/viidDeviceId: ${device.deviceId} is no checkpoint`)
+    }
   }
   return problems
+}
+
+/** Mappings that can be compiled, and devices that name one of the right kind. */
+function mappingProblemsOf(settings: EdgeFile): string[] {
+  const problems: string[] = []
+  const outputs = new Map<string, string>()
+  for (const [index, mapping] of settings.mappings.entries()) {
+    const place = `mappings/${index}`
+    if (outputs.has(mapping.mappingId)) {
+      problems.push(`${place}/mappingId: ${mapping.mappingId} is used twice`)
+    }
+    outputs.set(mapping.mappingId, mapping.output)
+    problems.push(
+      ...attempt(() => mappingProblems(mapping).map(({ place: inner, why }) => `${place}/${inner}: ${why}`)),
+    )
+  }
+  const groups = [
+    { key: 'checkpoints', items: settings.checkpoints, output: 'passages' },
+    { key: 'sensors', items: settings.sensors, output: 'readings' },
+  ] as const
+  for (const { key, items, output } of groups) {
+    for (const [index, { mapping }] of items.entries()) {
+      if (mapping === undefined || outputs.get(mapping) === output) continue
+      problems.push(`${key}/${index}/mapping: there is no mapping ${mapping} whose output is ${output}`)
+    }
+  }
+  return problems
+}
+
+/** Topics that are read once, of devices that exist. */
+function siteBrokerProblems(settings: EdgeFile, devices: ReadonlyMap<string, string>): string[] {
+  const problems: string[] = []
+  for (const [index, { topics }] of settings.intake.brokers.entries()) {
+    const known = new Set<string>()
+    for (const [number, { topic, deviceId }] of topics.entries()) {
+      const place = `intake/brokers/${index}/topics/${number}`
+      if (known.has(topic)) problems.push(`${place}/topic: ${topic} is named twice`)
+      known.add(topic)
+      if (!/^(checkpoints|sensors)/.test(devices.get(deviceId) ?? '')) {
+        problems.push(`${place}/deviceId: no checkpoint or sensor has the id ${deviceId}`)
+      }
+    }
+  }
+  return problems
+}
+
+function siteBrokers(settings: EdgeFile, secrets: SecretReader): SiteBrokerConfig[] {
+  return settings.intake.brokers.map(({ passwordFile, caFile, ...broker }, index) => {
+    const place = `intake/brokers/${index}`
+    const password = secrets.file(`${place}/passwordFile`, passwordFile)
+    const ca = secrets.file(`${place}/caFile`, caFile)
+    return {
+      ...broker,
+      ...(password === undefined ? {} : { password }),
+      ...(ca === undefined ? {} : { ca }),
+    }
+  })
 }
 
 /** Time zones that exist, areas and lines that can be met. */

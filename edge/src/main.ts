@@ -119,6 +119,7 @@ async function run(path: string, own: EdgeConfig): Promise<void> {
     {
       region: config.region,
       intakePort: app.intakePort,
+      viidPort: app.viidPort,
       cameras: config.cameras.length,
       dataDir: config.dataDir,
     },

@@ -97,6 +97,12 @@ function aboutTime(key: string): Sentence {
   }
 }
 
+function deviceSilent({ facts }: Explained, t: TFunction): string | undefined {
+  const { state, silentSeconds } = facts
+  if (typeof silentSeconds !== 'number') return undefined
+  return t(state === 'back' ? 'reason.deviceBack' : 'reason.deviceSilent', { seconds: number(silentSeconds) })
+}
+
 const SENTENCES: Readonly<Record<string, Sentence>> = {
   intrusion: (alert, t) => withOthers(intrusion(alert, t), alert, t),
   'line-crossing': lineCrossed,
@@ -114,6 +120,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   'moved-camera': aboutTime('reason.movedCamera'),
   'lost-signal': aboutTime('reason.lostSignal'),
   'signal-anomaly': signalAnomaly,
+  'device-silent': deviceSilent,
 }
 
 /** One sentence for a person. Falls back on the edge's English when the rule or one of its facts is not known. */

@@ -1,6 +1,7 @@
 /** Says where a configuration does not fit its schema, in words for the person who wrote it. */
 import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import { type Document, isCollection, isNode, type LineCounter } from 'yaml'
 import { redact } from '../redact.ts'
 
 interface Schema {
@@ -25,6 +26,18 @@ export function problemsOf(schema: TSchema, value: unknown): string[] {
   const problems: string[] = []
   walk(schema as Schema, value, '', problems)
   return problems
+}
+
+/** The problem with the line of its setting, or of the group that it would stand in. */
+export function withLine(problem: string, document: Document, lines: LineCounter): string {
+  let node: unknown = document.contents
+  for (const key of problem.slice(0, problem.indexOf(': ')).split('/')) {
+    const inner = isCollection(node) ? node.get(key, true) : undefined
+    if (!isNode(inner)) break
+    node = inner
+  }
+  const offset = isNode(node) && node !== document.contents ? node.range?.[0] : undefined
+  return offset === undefined ? problem : `${problem} (line ${lines.linePos(offset).line})`
 }
 
 function walk(schema: Schema, value: unknown, place: string, problems: string[]): void {

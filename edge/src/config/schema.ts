@@ -11,6 +11,8 @@ import {
   Severity,
 } from '@patrolhub/protocol'
 import { type Static, Type } from 'typebox'
+import { IntakeSettings } from './intake-schema.ts'
+import { MappingConfig } from './mapping-schema.ts'
 import { described, RuleConfig } from './rules.ts'
 
 const strict = { additionalProperties: false } as const
@@ -105,6 +107,30 @@ export const SignalRuleConfig = Type.Object(
 )
 export type SignalRuleConfig = Static<typeof SignalRuleConfig>
 
+/** When a device that stops sending raises an alert. */
+export const SilenceRuleConfig = Type.Object(
+  {
+    isOn: Type.Boolean({ default: true, description: 'whether its silence raises an alert' }),
+    minSeconds: Type.Number({
+      minimum: 1,
+      maximum: 604_800,
+      default: 600,
+      description:
+        'silence that is never alerted before this; a device that usually leaves longer gaps at this hour gets three times its longest usual one',
+    }),
+    severity: described(Severity, { default: 'minor', description: 'severity of the alert' }),
+  },
+  strictWithDefaults,
+)
+export type SilenceRuleConfig = Static<typeof SilenceRuleConfig>
+
+const DeviceMapping = Type.Optional(
+  Type.String({
+    maxLength: 64,
+    description: 'mappingId of how its JSON is read; without it our own form or GA/T 1400',
+  }),
+)
+
 export const CheckpointConfig = Type.Object(
   {
     ...CheckpointDescription.properties,
@@ -122,6 +148,14 @@ export const CheckpointConfig = Type.Object(
       description: 'length of the windows in which vehicles are counted and speeds averaged',
     }),
     rule: described(SignalRuleConfig, { description: 'when flow or speed raises an alert' }),
+    silence: SilenceRuleConfig,
+    tollgateId: Type.Optional(
+      Type.String({
+        pattern: '^[0-9A-Za-z]{1,32}$',
+        description: 'its TollgateID in GA/T 1400; a passage that names another one is refused',
+      }),
+    ),
+    mapping: DeviceMapping,
   },
   strict,
 )
@@ -139,29 +173,12 @@ export const SensorConfig = Type.Object(
       description: 'the smallest change that means anything, in `unit`; 0 if that is not known',
     }),
     rule: described(SignalRuleConfig, { description: 'when a reading raises an alert' }),
+    silence: SilenceRuleConfig,
+    mapping: DeviceMapping,
   },
   strict,
 )
 export type SensorConfig = Static<typeof SensorConfig>
-
-const DeviceAccess = Type.Object(
-  {
-    deviceId: described(DeviceId, {
-      description: 'id of a checkpoint or sensor below; it publishes to devices/{deviceId}/…',
-    }),
-    username: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: 'MQTT user name; the deviceId unless set' }),
-    ),
-    password: Type.Optional(
-      Type.String({ minLength: 8, maxLength: 200, description: 'MQTT password', secret: true }),
-    ),
-    passwordFile: Type.Optional(FilePath('file that holds the password, instead of `password`')),
-  },
-  strict,
-)
-
-const Port = (fallback: number, description: string) =>
-  Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description })
 
 export const EdgeFile = Type.Object(
   {
@@ -253,29 +270,7 @@ export const EdgeFile = Type.Object(
       },
       strictWithDefaults,
     ),
-    intake: Type.Object(
-      {
-        host: Type.String({
-          minLength: 1,
-          maxLength: 255,
-          default: '0.0.0.0',
-          description: 'address to listen on',
-        }),
-        port: Port(1883, 'MQTT port for devices; 0 takes a free one'),
-        maxMessageBytes: Type.Integer({
-          minimum: 1024,
-          maximum: 16_777_216,
-          default: 262_144,
-          description: 'a larger MQTT packet ends the connection',
-        }),
-        devices: Type.Array(DeviceAccess, {
-          maxItems: 4096,
-          default: [],
-          description: 'who may connect; nobody else can',
-        }),
-      },
-      strictWithDefaults,
-    ),
+    intake: IntakeSettings,
     plates: Type.Object(
       {
         hashKeyFile: Type.Optional(
@@ -342,6 +337,11 @@ export const EdgeFile = Type.Object(
     cameras: Type.Array(CameraConfig, { maxItems: 256, default: [] }),
     checkpoints: Type.Array(CheckpointConfig, { maxItems: 256, default: [] }),
     sensors: Type.Array(SensorConfig, { maxItems: 4096, default: [] }),
+    mappings: Type.Array(MappingConfig, {
+      maxItems: 64,
+      default: [],
+      description: 'how the JSON of other makers is read',
+    }),
   },
   strict,
 )

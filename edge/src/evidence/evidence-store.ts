@@ -71,6 +71,14 @@ export interface SnapshotRequest {
   marked?: { evidenceId: string; marks: readonly Mark[] }
 }
 
+/** A whole JPEG file, checked by whoever brings it. */
+export interface PictureToKeep {
+  evidenceId: string
+  alertId: string
+  atMs: number
+  jpeg: Buffer
+}
+
 export interface EvidenceStats {
   queued: number
   taken: number
@@ -208,6 +216,27 @@ export class EvidenceStore {
   /** Asks for the seconds around an alert; the evidence is announced when they have been cut. False if it was dropped. */
   requestClip(request: ClipRequest): boolean {
     return this.#isOpen && this.#clips.request(request)
+  }
+
+  /** Stores a picture that came with its alert; returns at once. False if it was dropped, for a reason that is counted. */
+  keepPicture(picture: PictureToKeep): boolean {
+    const { evidenceId, alertId } = picture
+    if (!this.#isOpen || this.#folder.bytes >= this.#limits.pendingBytes) {
+      this.#counts[this.#isOpen ? 'diskFull' : 'stopped'] += 1
+      this.#log.warn({ evidenceId, alertId }, 'no snapshot of this alert')
+      return false
+    }
+    const work = this.#keep(picture.jpeg, { role: 'snapshot', mime: 'image/jpeg' }, () => [picture]).then(
+      () => {
+        this.#counts.taken += 1
+      },
+      (err: unknown) => {
+        this.#counts.failed += 1
+        this.#log.error({ err, alertId }, 'a picture of a device could not be kept')
+      },
+    )
+    this.#track(work)
+    return true
   }
 
   stats(): EvidenceStats {

@@ -1,5 +1,5 @@
 /** Writes the state of this box and its cameras to the journal at an interval. */
-import type { CameraHealth, HealthRecord } from '@patrolhub/protocol'
+import type { CameraHealth, DeviceHealth, HealthRecord } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 
 export interface HealthOptions {
@@ -11,6 +11,7 @@ export interface HealthOptions {
   cameras: () => CameraHealth[]
   journalRecords: () => number
   refusedMessages: () => number
+  devices: () => DeviceHealth[]
   /** Resolves when the record is durable. */
   append: (record: HealthRecord) => Promise<unknown>
   log: Logger
@@ -58,6 +59,7 @@ export class Health {
     const cpuPercent = elapsedMs > 0 ? (micros - this.#lastCpuMicros) / 10 / elapsedMs : 0
     this.#lastCpuMicros = micros
     this.#lastAtMs = nowMs
+    const devices = this.#options.devices()
     return {
       kind: 'health',
       atMs: Date.now(),
@@ -71,6 +73,7 @@ export class Health {
       journalRecords: this.#options.journalRecords(),
       refusedMessages: this.#options.refusedMessages(),
       cameras: this.#options.cameras(),
+      ...(devices.length > 0 ? { devices } : {}),
     }
   }
 

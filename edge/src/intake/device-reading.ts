@@ -20,7 +20,12 @@ const LARGEST_VALUE = 1e15
 export function parseDeviceReadings(payload: Uint8Array): ParsedItems<Reading> {
   const json = readJson(payload)
   if (!json.ok) return refused('(message)', json.reason)
-  return parseItems(Array.isArray(json.value) ? json.value : [json.value], parseReading)
+  return parseReadings(Array.isArray(json.value) ? json.value : [json.value])
+}
+
+/** As `parseDeviceReadings`, from a list of objects. */
+export function parseReadings(objects: readonly unknown[]): ParsedItems<Reading> {
+  return parseItems(objects, parseReading)
 }
 
 function parseReading(fields: Fields): Reading | Refusal {

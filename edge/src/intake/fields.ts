@@ -5,6 +5,8 @@ export interface Refusal {
   /** The field at fault, e.g. `PassTime`; `(message)` for the whole. */
   field: string
   reason: string
+  /** Which item of a list, from 0; none if the whole message is meant. */
+  item?: number
 }
 
 export interface ParsedItems<T> {
@@ -13,7 +15,10 @@ export interface ParsedItems<T> {
 }
 
 /** At most this many items of one message are taken. */
-const MAX_ITEMS = 1000
+export const MAX_ITEMS = 1000
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+const gb18030 = new TextDecoder('gb18030')
 
 export function refused<T>(field: string, reason: string): ParsedItems<T> {
   return { items: [], refusals: [{ field, reason }] }
@@ -35,31 +40,31 @@ export function readJson(payload: Uint8Array): { ok: true; value: unknown } | { 
 function decodeText(payload: Uint8Array): string {
   let text: string
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(payload)
+    text = utf8.decode(payload)
   } catch {
     // GB 18030 decodes almost anything: whether it is JSON decides.
-    return new TextDecoder('gb18030').decode(payload)
+    return gb18030.decode(payload)
   }
   // The two bytes of one Chinese character are often valid UTF-8 too, as a letter of a script that no device here
   // writes: 豫 reads as ԥ. Text in UTF-8 that holds Chinese has characters from U+0800 on.
   const looksForeign = /[\u0080-\u00b6\u00b8-\u07ff]/.test(text) && !/[\u0800-\uffff]/.test(text)
-  return looksForeign ? new TextDecoder('gb18030').decode(payload) : text
+  return looksForeign ? gb18030.decode(payload) : text
 }
 
 /** Parses each item of a list on its own, so that one bad item does not refuse its neighbours. */
 export function parseItems<T>(
   list: readonly unknown[],
-  parseItem: (fields: Fields) => T | Refusal,
+  parseItem: (fields: Fields, index: number) => T | Refusal,
 ): ParsedItems<T> {
   if (list.length === 0) return refused('(message)', 'holds nothing')
   const parsed: ParsedItems<T> = { items: [], refusals: [] }
-  for (const item of list.slice(0, MAX_ITEMS)) {
+  for (const [index, item] of list.slice(0, MAX_ITEMS).entries()) {
     if (!isGroup(item)) {
-      parsed.refusals.push({ field: '(message)', reason: 'is not a group of fields' })
+      parsed.refusals.push({ field: '(message)', reason: 'is not a group of fields', item: index })
       continue
     }
-    const result = parseItem(new Fields(item))
-    if (isRefusal(result)) parsed.refusals.push(result)
+    const result = parseItem(new Fields(item), index)
+    if (isRefusal(result)) parsed.refusals.push({ ...result, item: index })
     else parsed.items.push(result)
   }
   if (list.length > MAX_ITEMS) {
@@ -72,7 +77,7 @@ export function isGroup(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function isRefusal(result: unknown): result is Refusal {
+export function isRefusal(result: unknown): result is Refusal {
   return isGroup(result) && typeof result.field === 'string' && typeof result.reason === 'string'
 }
 

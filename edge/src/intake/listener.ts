@@ -7,19 +7,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { type DeviceTopic, parseDeviceTopic } from '@patrolhub/protocol'
+import { parseDeviceTopic } from '@patrolhub/protocol'
 import { Aedes, type AuthenticateError, type Client } from 'aedes'
 import type { Logger } from 'pino'
 import type { DeviceCredential } from '../config.ts'
 import { EdgeError } from '../errors.ts'
+import type { DeviceMessage } from './device-message.ts'
 import { PacketMeter } from './packet-meter.ts'
-
-export interface DeviceMessage extends DeviceTopic {
-  topic: string
-  payload: Buffer
-  /** The device says that it has sent this before. */
-  isRepeat: boolean
-}
 
 export interface DeviceListenerOptions {
   host: string
@@ -27,7 +21,7 @@ export interface DeviceListenerOptions {
   maxMessageBytes: number
   devices: readonly DeviceCredential[]
   /** A rejection ends the device's connection without an acknowledgement, so that it sends the message again. */
-  onMessage: (message: DeviceMessage) => Promise<void>
+  onMessage: (message: DeviceMessage) => Promise<unknown>
   log: Logger
 }
 

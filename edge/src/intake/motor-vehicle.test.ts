@@ -34,6 +34,8 @@ describe('passages of GA/T 1400', () => {
         },
       ],
       refusals: [],
+      ids: [''],
+      unusablePictures: 0,
     })
   })
 
@@ -196,11 +198,11 @@ describe('readings', () => {
     ).toEqual({
       items: [{ quantity: 'water_level', value: 3.25, unit: 'm', atMs: NOON_MS }],
       refusals: [
-        { field: 'value', reason: 'is missing' },
-        { field: 'value', reason: 'is missing' },
-        { field: 'value', reason: 'is larger than any quantity' },
-        { field: 'quantity', reason: '9 is not a name such as water_level' },
-        { field: 'atMs', reason: 'is not a time in milliseconds since 1970' },
+        { field: 'value', reason: 'is missing', item: 1 },
+        { field: 'value', reason: 'is missing', item: 2 },
+        { field: 'value', reason: 'is larger than any quantity', item: 3 },
+        { field: 'quantity', reason: '9 is not a name such as water_level', item: 4 },
+        { field: 'atMs', reason: 'is not a time in milliseconds since 1970', item: 5 },
       ],
     })
     expect(parseDeviceReadings(bytes({ quantity: 'smoke', value: 'high' })).refusals[0]?.reason).toBe(

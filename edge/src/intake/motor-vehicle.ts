@@ -6,6 +6,8 @@
 import {
   type Fields,
   isGroup,
+  isRefusal,
+  MAX_ITEMS,
   type ParsedItems,
   parseItems,
   type Refusal,
@@ -13,6 +15,7 @@ import {
   refused,
 } from './fields.ts'
 import { parsePassTime } from './pass-time.ts'
+import { type PassagePicture, type PictureLimits, readPictures } from './picture.ts'
 import { type Plate, readPlate } from './plate.ts'
 
 export interface Passage {
@@ -24,19 +27,58 @@ export interface Passage {
   plateColour?: string
   direction?: string
   plate?: Plate
+  pictures?: PassagePicture[]
 }
+
+/** What a message held: the passages, and for every object of it the name that the device gave it, if any. */
+export interface ParsedPassages extends ParsedItems<Passage> {
+  ids: string[]
+  /** Pictures that were no JPEG file, too large or too many. */
+  unusablePictures: number
+}
+
+/** At most three pictures of 2 MB: a close one, the whole scene and the driver's side are usual. */
+const PICTURE_LIMITS: PictureLimits = { count: 3, bytes: 2 * 1024 * 1024 }
 
 const WRAPPERS = ['motorvehiclelistobject', 'motorvehicleobjectlist', 'motorvehicleobject', 'motorvehicle']
 const MAX_WRAPPERS = 3
 
 /** @param timeZone offset of the station's clock, e.g. `+08:00`. */
-export function parseMotorVehicles(payload: Uint8Array, timeZone: string): ParsedItems<Passage> {
+export function parseMotorVehicles(payload: Uint8Array, timeZone: string): ParsedPassages {
   const json = readJson(payload)
-  if (!json.ok) return refused('(message)', json.reason)
-  return parseItems(unwrap(json.value), (fields) => parsePassage(fields, timeZone))
+  if (!json.ok) return { ...refused<Passage>('(message)', json.reason), ids: [], unusablePictures: 0 }
+  return parsePassages(unwrapMotorVehicles(json.value), timeZone)
 }
 
-function unwrap(input: unknown): unknown[] {
+/**
+ * As `parseMotorVehicles`, from a list of objects.
+ * @param tollgateId of the station, if it is known: an object that names another one is refused.
+ */
+export function parsePassages(
+  objects: readonly unknown[],
+  timeZone: string,
+  tollgateId?: string,
+): ParsedPassages {
+  const ids: string[] = objects.slice(0, MAX_ITEMS).map(() => '')
+  let unusablePictures = 0
+  const parsed = parseItems(objects, (fields, index) => {
+    ids[index] = fields.text('MotorVehicleID', 64) ?? ''
+    const named = fields.text('TollgateID', 64)
+    if (tollgateId !== undefined && named !== undefined && named !== tollgateId) {
+      return { field: 'TollgateID', reason: `${named} is not the station of this device` }
+    }
+    const passage = parsePassage(fields, timeZone)
+    if (isRefusal(passage)) return passage
+    const { pictures, unusable } = readPictures(fields.get('SubImageList'), PICTURE_LIMITS)
+    unusablePictures += unusable
+    if (pictures.length > 0) passage.pictures = pictures
+    return passage
+  })
+  return { ...parsed, ids, unusablePictures }
+}
+
+/** The objects of a message, out of whatever groups they are wrapped in. */
+export function unwrapMotorVehicles(input: unknown): unknown[] {
   let value = input
   for (let depth = 0; depth < MAX_WRAPPERS && isGroup(value); depth++) {
     const inner = Object.entries(value).find(([name]) => WRAPPERS.includes(name.toLowerCase()))

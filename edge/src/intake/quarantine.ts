@@ -1,31 +1,48 @@
 /**
- * What devices sent and could not be used: counted, the newest kept for an engineer to look at, reported to
- * the log once an interval. Both stores are bounded; the oldest message makes room.
+ * What devices sent and could not be used: counted by device, the newest kept on the disk for an engineer to look at
+ * (`edge quarantine`), reported to the log once an interval. A message may hold plates, so it is encrypted with a key
+ * that comes from the edge's token and is not in the data folder, and it is kept for a few days at most. Bounded: when
+ * the room is full, the device that holds most of it loses its oldest message, so one mad device never pushes out what
+ * others sent. Nothing here delays or fails the stream: what cannot be written is only counted.
  */
 import type { Logger } from 'pino'
+import type { QuarantineConfig } from '../config.ts'
 import type { Refusal } from './fields.ts'
+import { type QuarantinedMessage, QuarantineFolder } from './quarantine-folder.ts'
 
-export interface QuarantinedMessage extends Refusal {
-  deviceId: string
-  atMs: number
-  topic: string
-  /** The beginning of the message, as text. */
-  excerpt: string
+export interface QuarantineOptions extends QuarantineConfig {
+  dataDir: string
+  /** The edge's token at the hub. */
+  secret: string
+  log: Logger
 }
 
-const MAX_MESSAGES = 100
-const EXCERPT_BYTES = 2048
+/** Messages of one device that are written in a minute; more of the same are counted only. */
+const KEPT_PER_MINUTE = 20
+const MAX_WAITING = 64
 const REPORT_EVERY_MS = 60_000
+const HOUR_MS = 3_600_000
+
+interface DeviceCount {
+  total: number
+  sinceReport: number
+  keptSinceReport: number
+  last: Refusal
+}
 
 export class Quarantine {
-  readonly #log: Logger
-  readonly #messages: QuarantinedMessage[] = []
+  readonly #options: QuarantineOptions
+  readonly #folder: QuarantineFolder
+  readonly #devices = new Map<string, DeviceCount>()
   #total = 0
-  #sinceReport = new Map<string, { count: number; last: Refusal }>()
+  #waiting = 0
+  #work: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
+  #hasFailed = false
 
-  constructor(log: Logger) {
-    this.#log = log
+  constructor(options: QuarantineOptions) {
+    this.#options = options
+    this.#folder = new QuarantineFolder(options)
   }
 
   /** Messages and items refused since the start. */
@@ -33,37 +50,71 @@ export class Quarantine {
     return this.#total
   }
 
-  /** `deviceId` must be one of the configured devices: what waits for the next report is bounded by their number. */
-  add(message: Omit<QuarantinedMessage, 'excerpt'>, payload: Uint8Array): void {
-    const { deviceId, field, reason } = message
-    this.#total += 1
-    const excerpt = Buffer.from(payload.subarray(0, EXCERPT_BYTES)).toString('utf8')
-    this.#messages.push({ ...message, excerpt })
-    if (this.#messages.length > MAX_MESSAGES) this.#messages.shift()
-    const before = this.#sinceReport.get(deviceId)
-    this.#sinceReport.set(deviceId, { count: (before?.count ?? 0) + 1, last: { field, reason } })
+  refusedOf(deviceId: string): number {
+    return this.#devices.get(deviceId)?.total ?? 0
+  }
+
+  /** Finds what an earlier run has kept; a folder that cannot be used is told of and only costs what it would hold. */
+  async start(): Promise<void> {
+    this.#run(() => this.#folder.open(Date.now()))
+    await this.#work
+    this.#timer = setInterval(() => this.#report(), REPORT_EVERY_MS)
+    this.#timer.unref()
+  }
+
+  /** `deviceId` must be one of the configured devices: what is counted is bounded by their number. */
+  add(
+    message: Omit<QuarantinedMessage, 'payload' | 'bytes' | 'refusals'>,
+    refusals: readonly Refusal[],
+    payload: Uint8Array,
+  ): void {
+    const { deviceId } = message
+    const last = refusals.at(-1)
+    if (!last) return
+    this.#total += refusals.length
+    const count = this.#devices.get(deviceId) ?? { total: 0, sinceReport: 0, keptSinceReport: 0, last }
+    this.#devices.set(deviceId, count)
+    count.total += refusals.length
+    count.last = last
     // The first refusal is told at once, the following ones together.
-    this.#timer ??= this.#report()
+    if (count.total === refusals.length) this.#tell(deviceId, refusals.length, last)
+    else count.sinceReport += refusals.length
+    if (count.keptSinceReport >= KEPT_PER_MINUTE || this.#waiting >= MAX_WAITING) return
+    count.keptSinceReport += 1
+    this.#run(() => this.#folder.store({ ...message, refusals: refusals.slice(0, 20) }, payload))
   }
 
-  /** Newest last. */
-  messages(): readonly QuarantinedMessage[] {
-    return this.#messages
+  /** Waits for what is being written. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#report()
+    await this.#work
   }
 
-  close(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+  #run(work: () => Promise<void>): void {
+    this.#waiting += 1
+    this.#work = this.#work.then(work).then(
+      () => {
+        this.#waiting -= 1
+      },
+      (err: unknown) => {
+        this.#waiting -= 1
+        if (!this.#hasFailed) this.#options.log.warn({ err }, 'refused messages cannot be kept')
+        this.#hasFailed = true
+      },
+    )
   }
 
-  #report(): NodeJS.Timeout {
-    for (const [deviceId, { count, last }] of this.#sinceReport) {
-      this.#log.warn({ deviceId, count, ...last }, 'messages of a device were refused')
+  #report(): void {
+    for (const [deviceId, count] of this.#devices) {
+      if (count.sinceReport > 0) this.#tell(deviceId, count.sinceReport, count.last)
+      count.sinceReport = 0
+      count.keptSinceReport = 0
     }
-    this.#sinceReport = new Map()
-    const timer = setTimeout(() => {
-      this.#timer = this.#sinceReport.size > 0 ? this.#report() : undefined
-    }, REPORT_EVERY_MS)
-    return timer.unref()
+    this.#run(() => this.#folder.removeBefore(Date.now() - this.#options.keepHours * HOUR_MS))
+  }
+
+  #tell(deviceId: string, count: number, { field, reason }: Refusal): void {
+    this.#options.log.warn({ deviceId, count, field, reason }, 'messages of a device were refused')
   }
 }

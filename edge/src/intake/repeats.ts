@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto'
 
 const REMEMBERED_PER_DEVICE = 256
 
-export class Repeats {
-  readonly #done = new Map<string, Map<string, Promise<void>>>()
+export class Repeats<T> {
+  readonly #done = new Map<string, Map<string, Promise<T>>>()
 
   /**
    * Runs `work` unless the message is marked as a repeat and has been taken before: then it answers as that one did.
@@ -16,10 +16,10 @@ export class Repeats {
   async once(
     deviceId: string,
     { topic, payload, isRepeat }: { topic: string; payload: Uint8Array; isRepeat: boolean },
-    work: () => Promise<void>,
-  ): Promise<void> {
+    work: () => Promise<T>,
+  ): Promise<T> {
     const key = createHash('sha1').update(topic).update('\0').update(payload).digest('base64')
-    const done = this.#done.get(deviceId) ?? new Map<string, Promise<void>>()
+    const done = this.#done.get(deviceId) ?? new Map<string, Promise<T>>()
     this.#done.set(deviceId, done)
     const before = done.get(key)
     if (isRepeat && before) return before
@@ -28,7 +28,7 @@ export class Repeats {
     done.set(key, result)
     if (done.size > REMEMBERED_PER_DEVICE) done.delete(done.keys().next().value as string)
     try {
-      await result
+      return await result
     } catch (error) {
       if (done.get(key) === result) done.delete(key)
       throw error

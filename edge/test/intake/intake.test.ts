@@ -10,75 +10,47 @@ import {
 } from '@patrolhub/protocol'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { generate } from 'mqtt-packet'
-import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { CheckpointConfig, SensorConfig } from '../../src/config.ts'
 import { EdgeError } from '../../src/errors.ts'
-import { Intake, type IntakeOptions } from '../../src/intake/intake.ts'
+import { Intake } from '../../src/intake/intake.ts'
+import { type QuarantinedMessage, QuarantineFolder } from '../../src/intake/quarantine-folder.ts'
+import {
+  CIPHER_KEY,
+  HASH_KEY,
+  type IntakeWorld,
+  intakeWorld,
+  passTime,
+  TOKEN,
+} from '../support/intake-options.ts'
 import { waitFor } from '../support/wait.ts'
 
-const HASH_KEY = Buffer.alloc(32, 1)
-const CIPHER_KEY = Buffer.alloc(32, 2)
-const rule = { threshold: 0.7, severity: 'minor', cooldownSeconds: 60, warmUpValues: 20 } as const
-const checkpoint: CheckpointConfig = {
-  checkpointId: 'gate',
-  name: 'Gate',
-  region: '410502003',
-  lanes: 2,
-  timeZone: '+08:00',
-  flowWindowSeconds: 60,
-  rule,
-}
-const sensor: SensorConfig = {
-  sensorId: 'river',
-  name: 'River',
-  region: '410502003',
-  quantity: 'water_level',
-  unit: 'm',
-  resolution: 0,
-  rule,
-}
-const PASSAGE = JSON.stringify({ LaneNo: '1', PassTime: '20261001120000', PlateNo: '豫E12345' })
+const PASSAGE = JSON.stringify({ LaneNo: '1', PassTime: passTime(), PlateNo: '豫E12345' })
 
+let world: IntakeWorld
 let intake: Intake
 let records: JournalRecord[]
-let appendFails: boolean
 let logged: string[]
 let clients: MqttClient[]
 
-function options(overrides: Partial<IntakeOptions> = {}): IntakeOptions {
-  return {
-    host: '127.0.0.1',
-    port: 0,
-    maxMessageBytes: 64 * 1024,
-    devices: [
-      { deviceId: 'gate', username: 'gate-user', password: 'gate-password' },
-      { deviceId: 'river', username: 'river', password: 'river-password' },
-    ],
-    checkpoints: [checkpoint],
-    sensors: [sensor],
-    plates: { hashKey: HASH_KEY, cipherKey: { version: 3, key: CIPHER_KEY } },
-    append: async (added) => {
-      if (appendFails) throw new Error('the disk is full')
-      records.push(...added)
-    },
-    log: pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) }),
-    ...overrides,
-  }
-}
-
 beforeEach(async () => {
-  records = []
-  appendFails = false
-  logged = []
+  world = intakeWorld()
+  ;({ records, logged } = world)
   clients = []
-  intake = new Intake(options())
+  intake = new Intake(world.options())
   await intake.start()
 })
 afterEach(async () => {
   for (const client of clients) await client.endAsync(true)
   await intake.close()
+  world.remove()
 })
+
+async function inQuarantine(): Promise<QuarantinedMessage[]> {
+  await intake.close()
+  const folder = new QuarantineFolder({ ...world, secret: TOKEN, maxMegabytes: 1, keepHours: 1 })
+  const messages = await Promise.all((await folder.list()).map(({ id }) => folder.read(id)))
+  return messages.map((message) => message!)
+}
 
 async function sign(username: string, password: string): Promise<MqttClient> {
   const url = `mqtt://127.0.0.1:${intake.port}`
@@ -109,7 +81,7 @@ describe('the intake', () => {
 
   it('drops plates when no keys are configured', async () => {
     await intake.close()
-    intake = new Intake(options({ plates: {} }))
+    intake = new Intake(world.options({ plates: {} }))
     await intake.start()
     await (await gate()).publishAsync(deviceTopics.passages('gate'), PASSAGE, { qos: 1 })
     expect(Object.keys(records[0]!)).toEqual(['kind', 'deviceId', 'region', 'atMs', 'lane'])
@@ -128,7 +100,7 @@ describe('the intake', () => {
   })
 
   it('acknowledges only what is durable: after a failure the device sends again', async () => {
-    appendFails = true
+    world.appendFails = true
     const device = await gate()
     let isAcknowledged = false
     device.publish(deviceTopics.passages('gate'), PASSAGE, { qos: 1 }, (error) => {
@@ -136,7 +108,7 @@ describe('the intake', () => {
     })
     await new Promise<void>((resolve) => device.once('close', () => resolve()))
     expect(isAcknowledged).toBe(false)
-    appendFails = false
+    world.appendFails = false
     await (await gate()).publishAsync(deviceTopics.passages('gate'), PASSAGE, { qos: 1, dup: true })
     expect(records).toHaveLength(1)
   })
@@ -153,26 +125,60 @@ describe('the intake', () => {
   it('refuses what it cannot use with field and reason, counts it, and goes on', async () => {
     const device = await gate()
     await device.publishAsync(deviceTopics.passages('gate'), 'no json', { qos: 1 })
-    await device.publishAsync(deviceTopics.passages('gate'), '[{"LaneNo":1},{"PassTime":"20261001120000"}]', {
+    await device.publishAsync(deviceTopics.passages('gate'), `[{"LaneNo":1},{"PassTime":"${passTime()}"}]`, {
       qos: 1,
     })
     await device.publishAsync(deviceTopics.readings('gate'), '{"quantity":"smoke","value":1}', { qos: 1 })
     await device.publishAsync(deviceTopics.passages('gate'), PASSAGE, { qos: 1 })
     expect(records).toHaveLength(2)
     expect(intake.stats()).toEqual({ passages: 2, readings: 0, refusedMessages: 3 })
-    expect(intake.refused().map(({ field }) => field)).toEqual(['(message)', 'PassTime', '(topic)'])
-    expect(intake.refused()[0]).toMatchObject({ deviceId: 'gate', reason: 'is not JSON', excerpt: 'no json' })
+    expect(intake.health()).toMatchObject([{ deviceId: 'gate', state: 'online', taken: 2, refused: 3 }])
     expect(logged.filter((line) => line.includes('messages of a device were refused'))).toHaveLength(1)
+    const kept = await inQuarantine()
+    const fields = kept.map(({ refusals }) => refusals.map(({ field }) => field))
+    expect(fields.sort()).toEqual([['(message)'], ['(topic)'], ['PassTime']])
+    const first = kept.find(({ refusals }) => refusals[0]?.field === '(message)')!
+    expect(first).toMatchObject({ deviceId: 'gate', refusals: [{ reason: 'is not JSON' }] })
+    expect(first.payload.toString()).toBe('no json')
   })
 
-  it('keeps no more than the newest refused messages', async () => {
+  it('keeps a few refused messages a minute and counts all of them', async () => {
     const device = await gate()
     for (let index = 0; index < 150; index++) {
       await device.publishAsync(deviceTopics.passages('gate'), `wrong ${index}`, { qos: 1 })
     }
     expect(intake.stats().refusedMessages).toBe(150)
-    expect(intake.refused()).toHaveLength(100)
-    expect(intake.refused().at(-1)?.excerpt).toBe('wrong 149')
+    expect(await inQuarantine()).toHaveLength(20)
+  })
+
+  it('marks what comes late or from the future, and hands on to the models only what is of now, in order', async () => {
+    await intake.close()
+    const judged: PassageRecord[] = []
+    intake = new Intake(
+      world.options({
+        timing: { orderSeconds: 0.2, lateSeconds: 120, futureSeconds: 30 },
+        onPassages: (_checkpoint, passages) => void judged.push(...passages),
+      }),
+    )
+    await intake.start()
+    const device = await gate()
+    const nowMs = Math.floor(Date.now() / 1000) * 1000
+    for (const [lane, ageMs] of [
+      [1, 1000],
+      [2, 3000],
+      [3, 600_000],
+      [4, -600_000],
+      [5, 2000],
+    ] as const) {
+      const passage = { LaneNo: lane, PassTime: passTime(nowMs - ageMs) }
+      await device.publishAsync(deviceTopics.passages('gate'), JSON.stringify(passage), { qos: 1 })
+    }
+    expect((records as PassageRecord[]).map(({ timing }) => timing)).toEqual([
+      ...[undefined, undefined, 'late', 'future', undefined],
+    ])
+    for (const record of records) expect(parser(RECORD_SCHEMAS.passage)(record)).toMatchObject({ ok: true })
+    await waitFor('they have waited for each other', () => judged.length === 3)
+    expect(judged.map(({ lane }) => lane)).toEqual([2, 5, 1])
   })
 
   it('lets nobody in without the right password', async () => {
@@ -239,7 +245,7 @@ describe('the intake', () => {
     taken.listen(0, '127.0.0.1')
     await once(taken, 'listening')
     const { port } = taken.address() as { port: number }
-    const second = new Intake(options({ port }))
+    const second = new Intake(world.options({ port }))
     const error = await second.start().catch((reason: unknown) => reason)
     taken.close()
     expect(error).toBeInstanceOf(EdgeError)

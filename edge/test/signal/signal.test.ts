@@ -28,6 +28,7 @@ const sensor: SensorConfig = {
   unit: 'm',
   resolution: 0,
   rule,
+  silence: { isOn: false, minSeconds: 600, severity: 'minor' },
 }
 const checkpoint: CheckpointConfig = {
   checkpointId: 'gate',
@@ -37,6 +38,7 @@ const checkpoint: CheckpointConfig = {
   timeZone: '+08:00',
   flowWindowSeconds: 1,
   rule,
+  silence: { isOn: false, minSeconds: 600, severity: 'minor' },
 }
 
 let model: LoadedModelInfo

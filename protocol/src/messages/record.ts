@@ -10,7 +10,8 @@ import { DeviceId, EpochMs, NormBox, NormPoint, Score, Severity, Sha256, Uuid } 
 /**
  * What raised an alert. From video: `intrusion`, `line-crossing`, `loitering`, `crowding`, `wrong-way`,
  * `stopped-vehicle`, `running`, `scatter`, `left-object`, `removed-object`; from the picture itself: `covered`,
- * `blurred`, `frozen`, `moved-camera`, `lost-signal`; from a model over numbers: `signal-anomaly`.
+ * `blurred`, `frozen`, `moved-camera`, `lost-signal`; from a model over numbers: `signal-anomaly`;
+ * from the intake: `device-silent` (its fact `state` is `silent`, or `back` in the note that it sends again).
  *
  * Facts that screens make their sentence of: about an object `className` and, where a time matters, `secondsInZone`;
  * `direction` (`left`, `right`) of a line crossing; `count` and `minCount` of a crowd or scatter; `seconds` that a
@@ -92,6 +93,14 @@ export const EvidenceRecord = Type.Object(
 )
 export type EvidenceRecord = Static<typeof EvidenceRecord>
 
+/**
+ * Marks a value whose time is not to be trusted as it stands: it came `late` (out of the device's memory, after a broken
+ * line), or bears a time in the `future` of the edge's clock. Ordinary values have no mark. A hub of before it sets
+ * marked records aside: hubs are updated first.
+ */
+export const RecordTiming = Type.Union([Type.Literal('late'), Type.Literal('future')])
+export type RecordTiming = Static<typeof RecordTiming>
+
 /** One vehicle crossing one lane. The plate leaves the edge only as keyed hash and ciphertext. */
 export const PassageRecord = Type.Object(
   {
@@ -104,6 +113,7 @@ export const PassageRecord = Type.Object(
     vehicleClass: Type.Optional(Type.String({ maxLength: 20 })),
     plateColour: Type.Optional(Type.String({ maxLength: 20 })),
     direction: Type.Optional(Type.String({ maxLength: 20 })),
+    timing: Type.Optional(RecordTiming),
     /** HMAC-SHA-256 of the normalised plate, hexadecimal. */
     plateHash: Type.Optional(Sha256),
     /** `keyVersion.iv.ciphertext.tag`, the last three base64url, AES-256-GCM. */
@@ -129,6 +139,7 @@ export const ReadingRecord = Type.Object(
     quantity: Quantity,
     value: Type.Number(),
     unit: Type.String({ maxLength: 16 }),
+    timing: Type.Optional(RecordTiming),
   },
   { additionalProperties: false },
 )
@@ -200,6 +211,24 @@ export const BoxHealth = Type.Object(
 )
 export type BoxHealth = Static<typeof BoxHealth>
 
+/** State of one checkpoint or sensor, as its edge sees it. */
+export const DeviceHealth = Type.Object(
+  {
+    deviceId: DeviceId,
+    /** `silent`: nothing for longer than its habit; `waiting`: nothing yet since the edge started. */
+    state: Type.Union([Type.Literal('online'), Type.Literal('silent'), Type.Literal('waiting')]),
+    /** Passages or readings taken, and messages or items refused, since the edge started. */
+    taken: Type.Integer({ minimum: 0 }),
+    refused: Type.Integer({ minimum: 0 }),
+    /** When the last message came, by the clock of the edge. */
+    lastAtMs: Type.Optional(EpochMs),
+    /** How far the device's clock is ahead of the edge's (negative: behind), to about a second. */
+    clockOffsetMs: Type.Optional(Type.Integer()),
+  },
+  { additionalProperties: false },
+)
+export type DeviceHealth = Static<typeof DeviceHealth>
+
 /** State of one box and its cameras; counters are since the process started. */
 export const HealthRecord = Type.Object(
   {
@@ -229,6 +258,8 @@ export const HealthRecord = Type.Object(
     journalRecords: Type.Integer({ minimum: 0 }),
     refusedMessages: Type.Integer({ minimum: 0 }),
     cameras: Type.Array(CameraHealth, { maxItems: 256 }),
+    /** Those that something is to be said of: a device that never sent anything is left out. */
+    devices: Type.Optional(Type.Array(DeviceHealth, { maxItems: 512 })),
   },
   { additionalProperties: false },
 )

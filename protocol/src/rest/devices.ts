@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { CameraHealth, HealthRecord } from '../messages/record.ts'
+import { CameraHealth, DeviceHealth, HealthRecord } from '../messages/record.ts'
 import { CameraDescription, CheckpointDescription, SensorDescription } from '../messages/uplink.ts'
 import { RegionCode } from '../region.ts'
 import { EpochMs } from '../units.ts'
@@ -29,10 +29,18 @@ export const Camera = Type.Object({
 })
 export type Camera = Static<typeof Camera>
 
-export const Checkpoint = Type.Object({ ...CheckpointDescription.properties, edgeId: Type.String() })
+export const Checkpoint = Type.Object({
+  ...CheckpointDescription.properties,
+  edgeId: Type.String(),
+  health: Type.Optional(DeviceHealth),
+})
 export type Checkpoint = Static<typeof Checkpoint>
 
-export const Sensor = Type.Object({ ...SensorDescription.properties, edgeId: Type.String() })
+export const Sensor = Type.Object({
+  ...SensorDescription.properties,
+  edgeId: Type.String(),
+  health: Type.Optional(DeviceHealth),
+})
 export type Sensor = Static<typeof Sensor>
 
 /** GET /api/devices: everything inside the caller's scope. */

@@ -3,6 +3,7 @@ import type {
   Camera,
   CameraHealth,
   Checkpoint,
+  DeviceHealth,
   DeviceList,
   DispatchState,
   Edge,
@@ -109,7 +110,11 @@ export async function listDevices(db: Db, who: Scoped): Promise<DeviceList> {
     .orderBy('device.region')
     .orderBy('device.device_id')
     .execute()
-  const described = <T>(row: DeviceRow) => ({ ...JSON.parse(row.description), edgeId: row.edge_id }) as T
+  const described = <T>(row: DeviceRow & { edge_state: string }) => {
+    // What an edge last said of a device is worth nothing while the edge is away.
+    const health = row.edge_state === 'online' && row.health !== null ? JSON.parse(row.health) : undefined
+    return { ...JSON.parse(row.description), edgeId: row.edge_id, ...(health ? { health } : {}) } as T
+  }
   return {
     edges: edges.map(toEdge),
     cameras: rows
@@ -239,6 +244,21 @@ export async function deleteDevices(
       .where('device_id', 'in', deviceIds.slice(offset, offset + UPSERT_ROWS))
       .execute()
   }
+}
+
+/** Keeps the newest state of a checkpoint or sensor of this edge; of any other device nothing is done. */
+export async function updateMeasuringHealth(
+  db: DbOrTransaction,
+  edgeId: string,
+  health: DeviceHealth,
+): Promise<void> {
+  await db
+    .updateTable('device')
+    .set({ health: JSON.stringify(health) })
+    .where('device_id', '=', health.deviceId)
+    .where('edge_id', '=', edgeId)
+    .where('kind', '!=', 'camera')
+    .execute()
 }
 
 /** False, and nothing done, for a camera that is not this edge's. */

@@ -155,6 +155,7 @@ class DeviceService implements Devices {
       if (isOwn && this.#cameraStates.get(health.cameraId) !== stateText(health))
         changed.push(health.cameraId)
     }
+    for (const health of record.devices ?? []) await store.updateMeasuringHealth(trx, edge.edgeId, health)
     await this.#changes.note(trx, 'camera', changed)
   }
 

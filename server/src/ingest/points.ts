@@ -22,6 +22,7 @@ export function pointsOf(record: JournalRecord, seq: number, edge: EdgeIdentity)
             vehicleClass: record.vehicleClass,
             plateColour: record.plateColour,
             direction: record.direction,
+            timing: record.timing,
             plateHash: record.plateHash,
             plateCipher: record.plateCipher,
           }),
@@ -36,7 +37,7 @@ export function pointsOf(record: JournalRecord, seq: number, edge: EdgeIdentity)
           deviceId: record.deviceId,
           region: record.region,
           series: record.quantity,
-          labels: present({ unit: record.unit }),
+          labels: present({ unit: record.unit, timing: record.timing }),
           fields: { value: record.value },
         },
       ]
@@ -92,6 +93,13 @@ function healthPoints(
           decodedShare: camera.decodedShare,
         }),
       },
+    })),
+    ...(record.devices ?? []).map(({ deviceId, state, taken, refused, clockOffsetMs }) => ({
+      ...health,
+      deviceId,
+      series: 'device',
+      labels: { state },
+      fields: present({ taken, refused, clockOffsetMs }),
     })),
   ]
 }

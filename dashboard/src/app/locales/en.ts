@@ -114,6 +114,7 @@ export const en = {
     'moved-camera': 'Camera moved',
     'lost-signal': 'Signal lost',
     'signal-anomaly': 'Signal anomaly',
+    'device-silent': 'Device silent',
   },
   class: {
     person: 'Person',
@@ -168,6 +169,8 @@ export const en = {
     frozen: 'The same picture for {{seconds}} s',
     movedCamera: 'The camera has looked somewhere else for {{seconds}} s',
     lostSignal: 'No picture for {{seconds}} s',
+    deviceSilent: 'Nothing sent for {{seconds}} s',
+    deviceBack: 'Sends again after {{seconds}} s of silence',
     withOthers: '{{sentence}}; {{number}} objects since the last alert',
     above: '{{series}} {{value}} is above the expected {{low}} to {{high}}',
     below: '{{series}} {{value}} is below the expected {{low}} to {{high}}',
@@ -302,6 +305,8 @@ export const en = {
     framesDropped: 'Frames dropped',
     decodedShare: 'Pictures decoded',
     inference: 'Inference',
+    clockOffset: 'Clock ahead by',
+    refused: 'Refused',
     software: 'Software',
     detector: 'Detector',
     lastSeen: 'Last seen',
@@ -315,6 +320,11 @@ export const en = {
     degraded: 'Degraded',
     offline: 'Offline',
     unknown: 'Edge offline',
+  },
+  measuringState: {
+    online: 'Sending',
+    silent: 'Silent',
+    waiting: 'Nothing yet',
   },
   edgeState: {
     online: 'Online',

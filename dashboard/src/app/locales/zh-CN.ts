@@ -116,6 +116,7 @@ export const zhCN: typeof en = {
     'moved-camera': '摄像机移位',
     'lost-signal': '信号丢失',
     'signal-anomaly': '数据异常',
+    'device-silent': '设备无数据',
   },
   class: {
     person: '人员',
@@ -167,6 +168,8 @@ export const zhCN: typeof en = {
     frozen: '画面静止不变已 {{seconds}} 秒',
     movedCamera: '摄像机朝向改变已 {{seconds}} 秒',
     lostSignal: '无画面已 {{seconds}} 秒',
+    deviceSilent: '已 {{seconds}} 秒无数据',
+    deviceBack: '静默 {{seconds}} 秒后恢复发送',
     withOthers: '{{sentence}}；自上次告警以来共 {{number}} 个目标',
     above: '{{series}} {{value}}，高于预期 {{low}} 至 {{high}}',
     below: '{{series}} {{value}}，低于预期 {{low}} 至 {{high}}',
@@ -301,6 +304,8 @@ export const zhCN: typeof en = {
     framesDropped: '已丢弃帧',
     decodedShare: '解码画面占比',
     inference: '推理耗时',
+    clockOffset: '时钟超前',
+    refused: '拒收',
     software: '软件',
     detector: '检测模型',
     lastSeen: '最近在线',
@@ -314,6 +319,11 @@ export const zhCN: typeof en = {
     degraded: '降级',
     offline: '离线',
     unknown: '节点离线',
+  },
+  measuringState: {
+    online: '正常',
+    silent: '静默',
+    waiting: '尚无数据',
   },
   edgeState: {
     online: '在线',

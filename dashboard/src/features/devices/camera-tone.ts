@@ -1,4 +1,4 @@
-import type { Camera, CameraState, Edge } from '@patrolhub/protocol'
+import type { Camera, CameraState, DeviceHealth, Edge } from '@patrolhub/protocol'
 import type { Tone } from '../../ui/state-mark.tsx'
 
 export const CAMERA_TONES: Readonly<Record<CameraState | 'unknown', Tone>> = {
@@ -7,6 +7,12 @@ export const CAMERA_TONES: Readonly<Record<CameraState | 'unknown', Tone>> = {
   degraded: 'warn',
   offline: 'bad',
   unknown: 'dim',
+}
+
+export const MEASURING_TONES: Readonly<Record<DeviceHealth['state'], Tone>> = {
+  online: 'good',
+  silent: 'bad',
+  waiting: 'dim',
 }
 
 export const EDGE_TONES: Readonly<Record<Edge['state'], Tone>> = {

@@ -1,3 +1,4 @@
+import type { Checkpoint, Sensor } from '@patrolhub/protocol'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
@@ -9,7 +10,7 @@ import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { StateDot } from '../../ui/state-mark.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
-import { CAMERA_TONES, cameraState, EDGE_TONES } from './camera-tone.ts'
+import { CAMERA_TONES, cameraState, EDGE_TONES, MEASURING_TONES } from './camera-tone.ts'
 
 /** Everything inside the scope, by kind, with a way to its page. */
 export function MeasuringList() {
@@ -19,6 +20,26 @@ export function MeasuringList() {
   if (isPending) return <LoadingNote />
   if (!data) return <ErrorNote error={error} onRetry={() => void refetch()} />
   const edgeName = (edgeId: string) => data.edges.find((edge) => edge.edgeId === edgeId)?.name ?? edgeId
+  const intakeColumns = [
+    {
+      title: t('devices.state'),
+      cell: ({ health }: Checkpoint | Sensor) => {
+        const state = health?.state ?? 'waiting'
+        return <StateDot tone={MEASURING_TONES[state]}>{t(`measuringState.${state}`)}</StateDot>
+      },
+    },
+    {
+      title: t('devices.clockOffset'),
+      cell: ({ health }: Checkpoint | Sensor) =>
+        health?.clockOffsetMs === undefined ? '–' : `${Math.round(health.clockOffsetMs / 1000)} s`,
+      isNumber: true,
+    },
+    {
+      title: t('devices.refused'),
+      cell: ({ health }: Checkpoint | Sensor) => health?.refused ?? '–',
+      isNumber: true,
+    },
+  ]
   return (
     <>
       <Panel title={t('devices.checkpoints')}>
@@ -35,6 +56,7 @@ export function MeasuringList() {
                   <Link to={`/checkpoints/${encodeURIComponent(item.checkpointId)}`}>{item.name}</Link>
                 ),
               },
+              ...intakeColumns,
               { title: t('devices.place'), cell: (item) => regionName(item.region) },
               { title: t('devices.lanes'), cell: (item) => item.lanes, isNumber: true },
               { title: t('devices.edge'), cell: (item) => edgeName(item.edgeId) },
@@ -54,6 +76,7 @@ export function MeasuringList() {
                 title: t('devices.name'),
                 cell: (item) => <Link to={`/sensors/${encodeURIComponent(item.sensorId)}`}>{item.name}</Link>,
               },
+              ...intakeColumns,
               { title: t('devices.place'), cell: (item) => regionName(item.region) },
               {
                 title: t('devices.quantity'),

@@ -8,8 +8,8 @@
 import type { Measurement, Point } from '../../ports/timeseries.ts'
 
 const LABELS: Readonly<Record<Measurement, readonly string[]>> = {
-  passage: ['vehicleClass', 'plateColour', 'direction', 'plateHash', 'plateCipher'],
-  reading: ['unit'],
+  passage: ['vehicleClass', 'plateColour', 'direction', 'plateHash', 'plateCipher', 'timing'],
+  reading: ['unit', 'timing'],
   score: [],
   health: ['state'],
 }
@@ -26,6 +26,9 @@ const FIELDS: Readonly<Record<Measurement, readonly string[]>> = {
     'framesAnalysed',
     'framesDropped',
     'inferenceMsP50',
+    'taken',
+    'refused',
+    'clockOffsetMs',
   ],
 }
 
