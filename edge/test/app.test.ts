@@ -21,6 +21,7 @@ import { stringify } from 'yaml'
 import { footage, realModel } from './detect/real-input.ts'
 import { type EdgeProcess, startEdge } from './support/edge-process.ts'
 import { type GstCamera, startGstCamera } from './support/gst-rtsp.ts'
+import { passTime } from './support/intake-options.ts'
 import { waitFor } from './support/wait.ts'
 import { emptyStore, HubDouble, type HubStore } from './uplink/hub-double.ts'
 
@@ -221,7 +222,7 @@ describe('a running edge', () => {
     const gate = await device('gate', intakePort)
     const passage = JSON.stringify({
       LaneNo: 1,
-      PassTime: '20261001120000',
+      PassTime: passTime(),
       Speed: '55',
       PlateNo: '豫E12345',
     })
