@@ -4,7 +4,7 @@ import { CameraDescription, CheckpointDescription, SensorDescription } from '../
 import { RegionCode } from '../region.ts'
 import { EpochMs } from '../units.ts'
 
-const { kind: _kind, cameras: _cameras, ...boxFields } = HealthRecord.properties
+const { kind: _kind, cameras: _cameras, devices: _devices, ...boxFields } = HealthRecord.properties
 
 /** What an edge last said of itself and its box. */
 export const EdgeHealth = Type.Object(boxFields)

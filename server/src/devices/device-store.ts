@@ -265,7 +265,7 @@ export async function updateMeasuringHealth(
 export async function updateEdgeHealth(
   db: DbOrTransaction,
   edgeId: string,
-  { kind: _kind, cameras: _cameras, ...health }: HealthRecord,
+  { kind: _kind, cameras: _cameras, devices: _devices, ...health }: HealthRecord,
 ): Promise<void> {
   await db
     .updateTable('edge')
