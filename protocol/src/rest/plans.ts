@@ -67,6 +67,7 @@ export const Plan = Type.Object({
     Type.Object({ groupId: Type.String(), name: Type.String(), cameraCount: Type.Integer() }),
   ),
   command: Type.Array(Type.Object({ ...CommandEntry, name: Type.String() })),
+  writtenById: Type.String(),
   writtenByName: Type.String(),
   writtenAtMs: EpochMs,
   /** Who agreed to it as it stands. */

@@ -101,6 +101,7 @@ export async function planViews(db: DbOrTransaction, planIds: readonly string[])
         command: command
           .filter((row) => row.planId === planId)
           .map(({ kind, id, name }) => ({ kind, id, name })),
+        writtenById: plan.written_by,
         writtenByName: plan.writer_name,
         writtenAtMs: plan.written_at_ms,
         ...(plan.approver_name === null ? {} : { approvedByName: plan.approver_name }),

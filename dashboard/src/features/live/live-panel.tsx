@@ -27,6 +27,7 @@ export function LivePanel({ camera, incidentId }: LivePanelProps) {
   const nowMs = useNowMs()
   const { data, error, refetch } = useQuery(grantsQuery)
   const [isAsking, setAsking] = useState(false)
+  const [isStopped, setStopped] = useState(false)
   const grant = currentGrant(data?.items ?? [], { userId, cameraId: camera.cameraId, kind: 'live', nowMs })
   const playPath = grant && grant.endAtMs > nowMs ? playPathOf(grant, camera.cameraId) : undefined
   // An old grant that is over says nothing about now; one of this hour explains why the picture is gone.
@@ -39,8 +40,21 @@ export function LivePanel({ camera, incidentId }: LivePanelProps) {
       }
     >
       <ErrorNote error={error} onRetry={() => void refetch()} />
-      {grant && playPath !== undefined ? (
-        <LivePlayer key={grant.grantId} grant={grant} name={camera.name} playPath={playPath} />
+      {grant && playPath !== undefined && isStopped ? (
+        <div className={styles.stage}>
+          <p>{t('live.stopped')}</p>
+          <Button look="primary" onClick={() => setStopped(false)}>
+            {t('live.play')}
+          </Button>
+        </div>
+      ) : grant && playPath !== undefined ? (
+        <LivePlayer
+          key={grant.grantId}
+          grant={grant}
+          name={camera.name}
+          playPath={playPath}
+          onStop={grant.target.kind === 'group' ? () => setStopped(true) : undefined}
+        />
       ) : grant?.state === 'pending' ? (
         <PendingGrant grant={grant} />
       ) : (

@@ -14,7 +14,15 @@ import styles from './live-player.module.css'
 import { useEndGrant } from './use-end-grant.ts'
 
 /** The live picture under an active grant, until it ends or is stopped. */
-export function LivePlayer({ grant, name, playPath }: { grant: Grant; name: string; playPath: string }) {
+interface LivePlayerProps {
+  grant: Grant
+  name: string
+  playPath: string
+  /** Stops playing without ending the grant, which is for more than this camera. */
+  onStop?: () => void
+}
+
+export function LivePlayer({ grant, name, playPath, onStop }: LivePlayerProps) {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const video = useRef<HTMLVideoElement>(null)
@@ -85,7 +93,7 @@ export function LivePlayer({ grant, name, playPath }: { grant: Grant; name: stri
         <Button onClick={() => void screen.current?.requestFullscreen?.().catch(() => {})}>
           {t('live.fullScreen')}
         </Button>
-        <Button look="danger" isBusy={end.isPending} onClick={() => end.mutate()}>
+        <Button look="danger" isBusy={end.isPending} onClick={() => (onStop ? onStop() : end.mutate())}>
           {t('live.stop')}
         </Button>
       </div>

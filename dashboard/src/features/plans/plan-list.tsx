@@ -6,7 +6,7 @@ import { api } from '../../lib/api.ts'
 import { keys, plansQuery } from '../../lib/queries.ts'
 import { useRegionName } from '../../lib/region-name.ts'
 import { useRoleName } from '../../lib/role-name.ts'
-import { useMay } from '../../lib/session.ts'
+import { useMay, useSession } from '../../lib/session.ts'
 import { Button } from '../../ui/button.tsx'
 import { DataTable } from '../../ui/data-table.tsx'
 import { DrillMark } from '../../ui/drill-mark.tsx'
@@ -34,12 +34,13 @@ function usePlanAction<Body>(send: (body: Body) => Promise<unknown>) {
 function Approval({ plan }: { plan: Plan }) {
   const { t } = useTranslation()
   const may = useMay()
+  const { userId } = useSession()
   const approve = usePlanAction((body: PlanApproval) => api.post(`/api/plans/${plan.planId}/approval`, body))
   if (plan.approvedByName !== undefined) return t('plan.approvedBy', { name: plan.approvedByName })
   return (
     <div className={styles.buttons}>
       {plan.needsApproval ? <StateMark tone="warn">{t('plan.notApproved')}</StateMark> : null}
-      {may('grant.approve') ? (
+      {may('grant.approve') && plan.writtenById !== userId ? (
         <Button isBusy={approve.isPending} onClick={() => approve.mutate({ writtenAtMs: plan.writtenAtMs })}>
           {t('plan.approve')}
         </Button>
