@@ -167,6 +167,7 @@ export class EdgeApp {
 
     const cameras = new Cameras({
       environment: this.#options.environment,
+      dataDir: config.dataDir,
       recording,
       evidence,
       onAlert: async (record) => void (await journal.append(record)),

@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import type { AlertRecord, CameraHealth } from '@patrolhub/protocol'
+import type { AlertRecord, CameraHealth, ModelEntry } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import type { CameraCapture } from './capture/camera-capture.ts'
 import { requireFfmpeg } from './capture/ffmpeg-process.ts'
@@ -13,6 +13,7 @@ import type { CameraConfig, EdgeConfig, EdgeEnvironment } from './config.ts'
 import { DEFAULT_CLASSES, DetectorPool } from './detect/detector-pool.ts'
 import { findModel, type LoadedModelInfo, modelFolders, readModelCatalogue } from './detect/model-file.ts'
 import type { EvidenceStore } from './evidence/evidence-store.ts'
+import { Normalities } from './judge/normality/normalities.ts'
 import { CameraPipeline } from './pipeline.ts'
 import type { Recording, RecordingLimits } from './recording/recording.ts'
 import { UNSURE_SCORE } from './track/tracker.ts'
@@ -21,6 +22,7 @@ type CamerasConfig = Pick<EdgeConfig, 'cameras' | 'detector' | 'recording'>
 
 export interface CamerasOptions {
   environment: EdgeEnvironment
+  dataDir: string
   recording: Recording
   evidence: EvidenceStore
   /** Resolves when the alert is durable. */
@@ -45,6 +47,7 @@ export class Cameras {
   readonly #log: Logger
   readonly #pipelines = new Map<string, CameraPipeline>()
   readonly #lifetime = new AbortController()
+  readonly #normalities: Normalities
   #config: CamerasConfig | undefined
   #detection: Detection | undefined
 
@@ -52,6 +55,12 @@ export class Cameras {
     this.#options = options
     this.#log = options.log
     this.captures = this.#captures
+    const { dataDir, log } = options
+    this.#normalities = new Normalities({
+      dataDir,
+      log,
+      findModel: () => this.#findModel('normality', 'auto'),
+    })
   }
 
   /** The detection model; `undefined` without cameras. */
@@ -82,7 +91,7 @@ export class Cameras {
     if (isDetectorNew) await this.#replaceDetection(config)
     for (const camera of config.cameras) {
       if (this.#pipelines.has(camera.cameraId)) continue
-      this.#begin(camera)
+      await this.#begin(camera)
       touched.add(camera.cameraId)
     }
     return [...touched]
@@ -91,6 +100,7 @@ export class Cameras {
   async close(): Promise<void> {
     await Promise.all([...this.#pipelines.keys()].map((cameraId) => this.#end(cameraId)))
     this.#lifetime.abort()
+    await this.#normalities.close()
     await this.#detection?.pool.close()
     this.#detection = undefined
   }
@@ -110,13 +120,7 @@ export class Cameras {
     await requireFfmpeg()
     const { detector } = config
     const { inputWidthPx, inputHeightPx } = detector
-    const repositoryRoot = join(import.meta.dirname, '..', '..')
-    const catalogue = await readModelCatalogue(join(repositoryRoot, 'models', 'catalogue.json'))
-    const folders = [
-      ...detector.modelFolders,
-      ...modelFolders({ repositoryRoot, ...this.#options.environment }),
-    ]
-    const model = await findModel({ wanted: detector.model, catalogue, folders, task: 'detection' })
+    const model = await this.#findModel('detection', detector.model)
     const classes = [...new Set([...DEFAULT_CLASSES, ...wantedClasses(config.cameras)])]
     const pool = new DetectorPool({
       model,
@@ -139,7 +143,17 @@ export class Cameras {
     this.#log.info({ model: model.entry.id, path: model.path, format: pool.frameFormat }, 'detector ready')
   }
 
-  #begin(camera: CameraConfig): void {
+  async #findModel(task: ModelEntry['task'], wanted: string): Promise<LoadedModelInfo> {
+    const repositoryRoot = join(import.meta.dirname, '..', '..')
+    const catalogue = await readModelCatalogue(join(repositoryRoot, 'models', 'catalogue.json'))
+    const folders = [
+      ...(this.#config?.detector.modelFolders ?? []),
+      ...modelFolders({ repositoryRoot, ...this.#options.environment }),
+    ]
+    return findModel({ wanted, catalogue, folders, task })
+  }
+
+  async #begin(camera: CameraConfig): Promise<void> {
     const { model, pool, sureScore } = this.#detection!
     const { evidence, recording, onAlert, log } = this.#options
     const { id, sha256 } = model.entry
@@ -150,6 +164,7 @@ export class Cameras {
       tracker: { sureScore },
       evidence,
       ring: recording.ringOf(camera.cameraId),
+      normality: await this.#normalities.of(camera),
       onAlert,
       log,
     })

@@ -10,6 +10,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import type { MappingConfig } from './config/mapping-schema.ts'
 import { overlay } from './config/overlay.ts'
 import { problemsOf, withLine } from './config/problems.ts'
+import type { RuleConfig } from './config/rules.ts'
 import { type CameraConfig, type CheckpointConfig, EdgeFile, type SensorConfig } from './config/schema.ts'
 import { EdgeError } from './errors.ts'
 import { mappingProblems } from './intake/mapping.ts'
@@ -338,6 +339,9 @@ function siteBrokers(settings: EdgeFile, secrets: SecretReader): SiteBrokerConfi
 function cameraProblems(cameras: readonly CameraConfig[]): string[] {
   const problems: string[] = []
   for (const [index, { rules = [] }] of (Array.isArray(cameras) ? cameras : []).entries()) {
+    if (rules.filter((rule: RuleConfig) => rule.kind === 'unusual').length > 1) {
+      problems.push(`cameras/${index}/rules: a camera learns once: there is more than one rule \`unusual\``)
+    }
     for (const [number, rule] of rules.entries()) {
       const place = `cameras/${index}/rules/${number}`
       for (const [window, { timeZone, from, to }] of (rule.schedule ?? []).entries()) {

@@ -13,6 +13,7 @@ import type { Detection } from './detect/detection.ts'
 import type { Detector } from './detect/detector.ts'
 import type { EvidenceStore } from './evidence/evidence-store.ts'
 import { Judge } from './judge/judge.ts'
+import type { Normality } from './judge/normality/normality.ts'
 import type { CameraRing } from './recording/camera-ring.ts'
 import type { Track } from './track/track.ts'
 import { Tracker, type TrackerOptions } from './track/tracker.ts'
@@ -39,6 +40,8 @@ export interface CameraPipelineOptions {
   evidence: EvidenceStore
   /** Records the camera, so that alerts can have clips. */
   ring?: CameraRing | undefined
+  /** What the camera has learned, and the model that judges by it; for a camera with the rule `unusual`. */
+  normality?: { scene: Normality; model: ModelRef } | undefined
   /** Resolves when the alert is durable; its evidence is asked for afterwards. */
   onAlert: (record: AlertRecord) => Promise<void>
   log: Logger
@@ -173,7 +176,10 @@ export class CameraPipeline {
     // Before the detector borrows the pixels.
     const luma = this.#judge.lumaOf(frame)
     const ofPicture = this.#judge.observePicture(frame, luma)
-    for (const alert of ofPicture) await this.#raise(alert, moment)
+    for (const alert of ofPicture) {
+      if (alert.rule === 'moved-camera') this.#options.normality?.scene.forget()
+      await this.#raise(alert, moment)
+    }
     if (!this.#judge.needsTracks) return
     const known = frame.isStill ? this.#known(capturedAtMs) : undefined
     const detections = known ?? (await pool.submit(frame))
@@ -190,6 +196,7 @@ export class CameraPipeline {
     const { tracks, alerts } = this.#judgeTracks(detections, capturedAtMs, aspect)
     if (!known && tracks.some((track) => isMoving(track, capturedAtMs))) this.capture.keepAwake()
     if (luma) alerts.push(...this.#judge.observeStill(luma, tracks, capturedAtMs))
+    alerts.push(...(await this.#judgeNormality(tracks, capturedAtMs, aspect)))
     for (const alert of alerts) await this.#raise(alert, moment)
   }
 
@@ -216,6 +223,14 @@ export class CameraPipeline {
     this.#lastJudgedAtMs = atMs
     const tracks = this.#tracker.update(detections, atMs)
     return { tracks, alerts: this.#judge.observe(tracks, atMs, aspect) }
+  }
+
+  async #judgeNormality(tracks: readonly Track[], atMs: number, aspect: number): Promise<AlertRecord[]> {
+    const { normality } = this.#options
+    if (!normality) return []
+    const mayAlert = this.#judge.mayTellUnusual(atMs)
+    const finding = await normality.scene.observe({ tracks, atMs, aspect }, mayAlert)
+    return finding ? this.#judge.tellUnusual(finding, normality.model, tracks, atMs) : []
   }
 
   /** A camera that is closed on purpose has lost nothing. */

@@ -22,7 +22,7 @@ const Source = Type.Union([
 
 export const ModelEntry = Type.Object({
   id: Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,59}$' }),
-  task: Type.Union([Type.Literal('detection'), Type.Literal('signal')]),
+  task: Type.Union([Type.Literal('detection'), Type.Literal('signal'), Type.Literal('normality')]),
   title: Type.String(),
   source: Source,
   licence: Type.String(),
@@ -42,7 +42,12 @@ export const ModelEntry = Type.Object({
   outputs: Type.Array(
     Type.Object({ name: Type.String(), shape: Type.Array(Type.Union([Type.Integer(), Type.String()])) }),
   ),
-  decoder: Type.Union([Type.Literal('yolox'), Type.Literal('centernet'), Type.Literal('signal-forecast')]),
+  decoder: Type.Union([
+    Type.Literal('yolox'),
+    Type.Literal('centernet'),
+    Type.Literal('signal-forecast'),
+    Type.Literal('normality'),
+  ]),
   classes: Type.Array(Type.String()),
   note: Type.Optional(Type.String()),
 })

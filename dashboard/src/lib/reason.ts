@@ -80,6 +80,16 @@ const lineCrossed: Sentence = (alert, t) => {
   return withOthers(t(`reason.lineCrossed.${direction}`, { what, zone: alert.ruleName }), alert, t)
 }
 
+/** What is rare about an object, and how rare. */
+const unusual: Sentence = ({ facts, ruleName }, t) => {
+  const { className, factor, oneIn } = facts
+  if (typeof className !== 'string' || typeof factor !== 'string' || typeof oneIn !== 'number')
+    return undefined
+  const what = classLabel(className, t)
+  const sentence = t(`reason.rare.${factor}`, { what, zone: ruleName, defaultValue: '' })
+  return sentence === '' ? undefined : t('reason.onceIn', { sentence, number: oneIn })
+}
+
 /** A sentence about how many objects there are. */
 function aboutCount(key: string): Sentence {
   return ({ facts, ruleName }, t) => {
@@ -112,6 +122,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   'stopped-vehicle': aboutObject('reason.stoppedVehicle'),
   running: aboutObject('reason.running'),
   scatter: aboutCount('reason.scatter'),
+  unusual,
   'left-object': aboutTime('reason.leftObject'),
   'removed-object': aboutTime('reason.removedObject'),
   covered: aboutTime('reason.covered'),

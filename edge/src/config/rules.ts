@@ -194,6 +194,40 @@ export const ScatterRuleConfig = Type.Object(
 )
 export type ScatterRuleConfig = Static<typeof ScatterRuleConfig>
 
+export const UnusualRuleConfig = Type.Object(
+  {
+    kind: kindOf(
+      'unusual',
+      'an object does what the camera has learned to be rare: class, place, movement, size or hour',
+    ),
+    ...common(60),
+    zone: Type.Optional(
+      described(NormPolygon, { description: 'where objects are looked at; the whole picture unless set' }),
+    ),
+    classes: classes(['person', 'bicycle', 'car', 'motorcycle', 'bus', 'truck']),
+    minObjects: Type.Integer({
+      minimum: 50,
+      maximum: 1_000_000,
+      default: 300,
+      description: 'objects that the camera learns from before it raises an alert',
+    }),
+    rarity: Type.Number({
+      minimum: 0.00001,
+      maximum: 0.2,
+      default: 0.005,
+      description: 'how rare it has to be: a share of what is usual there',
+    }),
+    perDay: Type.Number({
+      minimum: 0.1,
+      maximum: 1000,
+      default: 3,
+      description: 'about how many alerts a day are wanted at most: only as many of the rarest are told of',
+    }),
+  },
+  strict,
+)
+export type UnusualRuleConfig = Static<typeof UnusualRuleConfig>
+
 const area = (fallback: number, description: string) =>
   Type.Number({ minimum: 0.0001, maximum: 0.5, default: fallback, description })
 
@@ -248,6 +282,7 @@ export const RuleConfig = Type.Union([
   StoppedVehicleRuleConfig,
   RunningRuleConfig,
   ScatterRuleConfig,
+  UnusualRuleConfig,
   LeftObjectRuleConfig,
   RemovedObjectRuleConfig,
   CoveredRuleConfig,
@@ -259,4 +294,4 @@ export const RuleConfig = Type.Union([
 export type RuleConfig = Static<typeof RuleConfig>
 
 /** Rules over tracks: they need the detector. */
-export type TrackRuleConfig = Extract<RuleConfig, { classes: string[] }>
+export type TrackRuleConfig = Exclude<Extract<RuleConfig, { classes: string[] }>, UnusualRuleConfig>

@@ -10,9 +10,9 @@ import { DeviceId, EpochMs, jsonParser, Uuid } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { type Static, Type } from 'typebox'
 import { pause } from '../backoff.ts'
+import { writeDurably } from '../durable-file.ts'
 import type { CameraRing } from '../recording/camera-ring.ts'
 import { cutClip } from '../recording/clip.ts'
-import { writeDurably } from './evidence-folder.ts'
 
 export const ClipRequest = Type.Object(
   {

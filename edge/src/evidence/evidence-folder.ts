@@ -6,10 +6,11 @@
  * to look at, the newest first, up to a number, a size and an age.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EvidenceRecord, jsonParser } from '@patrolhub/protocol'
 import { Type } from 'typebox'
+import { writeDurably } from '../durable-file.ts'
 
 const Note = Type.Object({ record: EvidenceRecord, isAnnounced: Type.Boolean() })
 const parseNote = jsonParser(Note)
@@ -192,26 +193,6 @@ async function newestFirst(folder: string): Promise<{ name: string; changedAtMs:
     }),
   )
   return files.flat().sort((a, b) => b.changedAtMs - a.changedAtMs)
-}
-
-/** Writes a file whole or not at all: under another name, synced, renamed, and the folder synced. */
-export async function writeDurably(folder: string, name: string, bytes: Buffer): Promise<void> {
-  const path = join(folder, name)
-  const temporary = `${path}.part`
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.writeFile(bytes)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
-  const directory = await open(folder, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }
 
 async function sizeOf(path: string): Promise<number> {

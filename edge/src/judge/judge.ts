@@ -6,7 +6,13 @@
 import { randomUUID } from 'node:crypto'
 import type { AlertRecord, CameraState, ModelRef } from '@patrolhub/protocol'
 import type { Frame } from '../capture/frame.ts'
-import type { LostSignalRuleConfig, PictureRuleConfig, StaticObjectRuleConfig } from '../config/rules.ts'
+import type {
+  LostSignalRuleConfig,
+  PictureRuleConfig,
+  StaticObjectRuleConfig,
+  TrackRuleConfig,
+  UnusualRuleConfig,
+} from '../config/rules.ts'
 import type { CameraConfig, RuleConfig } from '../config.ts'
 import type { Track } from '../track/track.ts'
 import { type Luma, lumaOf } from './luma.ts'
@@ -30,7 +36,7 @@ interface Watched<C extends RuleConfig> {
 }
 
 interface Guarded {
-  config: RuleConfig
+  config: TrackRuleConfig
   clock: ScheduleClock
   /** Absent while its schedule does not count: then it begins anew. */
   rule: TrackRule | undefined
@@ -42,6 +48,9 @@ const isPictureRule = (config: RuleConfig): config is PictureRuleConfig =>
   (PICTURE_KINDS as readonly string[]).includes(config.kind)
 const isStaticRule = (config: RuleConfig): config is StaticObjectRuleConfig =>
   config.kind === 'left-object' || config.kind === 'removed-object'
+const isUnusualRule = (config: RuleConfig): config is UnusualRuleConfig => config.kind === 'unusual'
+const isTrackRule = (config: RuleConfig): config is TrackRuleConfig =>
+  'classes' in config && !isUnusualRule(config)
 const isSignalRule = (config: RuleConfig): config is LostSignalRuleConfig => config.kind === 'lost-signal'
 
 export class Judge {
@@ -51,6 +60,7 @@ export class Judge {
   readonly #static: Watched<StaticObjectRuleConfig>[]
   readonly #picture: Watched<PictureRuleConfig>[]
   readonly #signal: Watched<LostSignalRuleConfig>[]
+  readonly #unusual: Watched<UnusualRuleConfig> | undefined
   readonly #makeId: () => string
   readonly #watch = new PictureWatch()
   readonly #objects: StaticObjects
@@ -66,17 +76,13 @@ export class Judge {
     this.#static = rules.filter(isStaticRule).map(watched)
     this.#picture = rules.filter(isPictureRule).map(watched)
     this.#signal = rules.filter(isSignalRule).map(watched)
-    this.#tracked = rules.flatMap((config) => {
-      if (!('classes' in config)) return []
-      return [
-        {
-          config,
-          clock: new ScheduleClock(config.schedule),
-          rule: undefined,
-          lastAlertAtMs: Number.NEGATIVE_INFINITY,
-        },
-      ]
-    })
+    this.#unusual = rules.filter(isUnusualRule).map(watched)[0]
+    this.#tracked = rules.filter(isTrackRule).map((config) => ({
+      config,
+      clock: new ScheduleClock(config.schedule),
+      rule: undefined,
+      lastAlertAtMs: Number.NEGATIVE_INFINITY,
+    }))
     const slowest = Math.max(
       0,
       ...this.#static.map(({ config }) => config.minSeconds + config.cooldownSeconds),
@@ -86,7 +92,7 @@ export class Judge {
 
   /** True if any rule looks at tracks: then every frame is worth detecting. */
   get needsTracks(): boolean {
-    return this.#tracked.length > 0 || this.#static.length > 0
+    return this.#tracked.length > 0 || this.#static.length > 0 || this.#unusual !== undefined
   }
 
   /** Brightness of a frame, for `observeStill`; `undefined` if no rule needs it. Has to be asked while its pixels are there. */
@@ -104,7 +110,6 @@ export class Judge {
     this.#lastAtMs = atMs
     for (const guarded of this.#tracked) {
       const { config, clock } = guarded
-      if (!('classes' in config)) continue
       // What was remembered of a time that is still to come would be waited for.
       if (isSetBack) guarded.rule = undefined
       if (!clock.isActive(atMs)) {
@@ -118,6 +123,18 @@ export class Judge {
       alerts.push(this.#write(config, finding, tracks, atMs))
     }
     return alerts
+  }
+
+  /** True while the rule about what is unusual counts and is not cooling down. */
+  mayTellUnusual(atMs: number): boolean {
+    return this.#unusual !== undefined && this.#mayAlert(this.#unusual, atMs)
+  }
+
+  /** What normality has found in these tracks, as `model` judged it. */
+  tellUnusual(finding: Finding, model: ModelRef, tracks: readonly Track[], atMs: number): AlertRecord[] {
+    if (!this.#unusual) return []
+    this.#unusual.lastAlertAtMs = atMs
+    return [{ ...this.#write(this.#unusual.config, finding, tracks, atMs), model }]
   }
 
   /** Left and removed objects: brightness of the same frame as the tracks. */

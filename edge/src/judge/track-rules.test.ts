@@ -19,7 +19,8 @@ const WHOLE: NormPoint[] = [
 /** A configuration with every default, as the file gives it. */
 function rule(settings: Record<string, unknown>): TrackRuleConfig {
   const filled = Value.Default(RuleConfig, { name: 'Yard', severity: 'major', ...settings })
-  if (!Value.Check(RuleConfig, filled) || !('classes' in filled)) throw new Error('not a rule over tracks')
+  if (!Value.Check(RuleConfig, filled) || !('classes' in filled) || filled.kind === 'unusual')
+    throw new Error('not a rule over tracks')
   return filled
 }
 

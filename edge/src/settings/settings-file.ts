@@ -6,7 +6,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { jsonParser } from '@patrolhub/protocol'
 import { type Static, Type } from 'typebox'
-import { writeDurably } from '../evidence/evidence-folder.ts'
+import { writeDurably } from '../durable-file.ts'
 
 const Version = Type.Integer({ minimum: 1 })
 const Settings = Type.Object({ version: Version, document: Type.String() })

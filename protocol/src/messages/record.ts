@@ -9,8 +9,8 @@ import { DeviceId, EpochMs, NormBox, NormPoint, Score, Severity, Sha256, Uuid } 
 
 /**
  * What raised an alert. From video: `intrusion`, `line-crossing`, `loitering`, `crowding`, `wrong-way`,
- * `stopped-vehicle`, `running`, `scatter`, `left-object`, `removed-object`; from the picture itself: `covered`,
- * `blurred`, `frozen`, `moved-camera`, `lost-signal`; from a model over numbers: `signal-anomaly`;
+ * `stopped-vehicle`, `running`, `scatter`, `unusual`, `left-object`, `removed-object`; from the picture itself:
+ * `covered`, `blurred`, `frozen`, `moved-camera`, `lost-signal`; from a model over numbers: `signal-anomaly`;
  * from the intake: `device-silent` (its fact `state` is `silent`, or `back` in the note that it sends again).
  *
  * Facts that screens make their sentence of: about an object `className` and, where a time matters, `secondsInZone`;
