@@ -9,7 +9,7 @@
  * to try it out: browsers warn of it, and every edge needs it as its `caFile`.
  */
 import { spawnSync } from 'node:child_process'
-import { pbkdf2Sync, randomBytes } from 'node:crypto'
+import { generateKeyPairSync, pbkdf2Sync, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -83,6 +83,8 @@ function filesOf() {
     metrics_token: secret(),
     // Of what the hubs keep encrypted; all of them need the same.
     secrets_key: randomBytes(32).toString('base64'),
+    // Seals the record of who did what; all of them need the same.
+    seal_key: generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
     // Stays empty until `edge add` prints one; compose wants the file to be there.
     edge_token: '',
   }

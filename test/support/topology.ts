@@ -2,7 +2,7 @@
  * More than one machine, on this one: two hub processes on a real Mosquitto, PostgreSQL, Redis and InfluxDB, the
  * delivered proxy before them, and edges that are the edge's own journal and uplink. Everything can be killed.
  */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -279,6 +279,9 @@ async function start(folder: string, stack: AsyncDisposableStack): Promise<Topol
   const ports = [await freePort(), await freePort()] as const
   const proxy = stack.adopt(await startProxy(ports), (started) => started.close())
   const secretsKey = randomBytes(32).toString('base64')
+  const sealKey = generateKeyPairSync('ed25519')
+    .privateKey.export({ type: 'pkcs8', format: 'pem' })
+    .toString()
   const slot = (index: 0 | 1) =>
     new HubSlot(ports[index], {
       PATROLHUB_DATA_DIR: join(folder, `hub-${index + 1}`),
@@ -296,6 +299,7 @@ async function start(folder: string, stack: AsyncDisposableStack): Promise<Topol
       PATROLHUB_INFLUX_BUCKET: influxd.database,
       PATROLHUB_REDIS_URL: redis.url,
       PATROLHUB_SECRETS_KEY: secretsKey,
+      PATROLHUB_SEAL_KEY: sealKey,
       // Signing in is not what this is about.
       PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none',
     })
