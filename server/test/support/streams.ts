@@ -27,7 +27,7 @@ import { openRelational } from '../../src/adapters/relational/open.ts'
 import { auditFeature } from '../../src/audit/audit-feature.ts'
 import { ChangeLog } from '../../src/changes/changes.ts'
 import { changesFeature } from '../../src/changes/changes-feature.ts'
-import { loadConfig } from '../../src/config.ts'
+import { type HubConfig, loadConfig } from '../../src/config.ts'
 import { devicesFeature } from '../../src/devices/devices.ts'
 import type { ExportLimits } from '../../src/exports/exports.ts'
 import { exportsFeature } from '../../src/exports/exports-feature.ts'
@@ -57,14 +57,21 @@ export interface RelayingHub {
 type HistoryListener = (edgeId: string, command: HistoryCommand) => void
 type RelayListener = (edgeId: string, command: RelayCommand) => void
 
+/** `beside`: on the same store as that hub, which has to be PostgreSQL. */
 export async function startStreamsHub(
-  options: { limits?: Partial<StreamLimits>; exportLimits?: Partial<ExportLimits>; folder?: string } = {},
+  options: {
+    limits?: Partial<StreamLimits>
+    exportLimits?: Partial<ExportLimits>
+    folder?: string
+    beside?: { config: HubConfig }
+  } = {},
 ) {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'patrolhub-streams-')))
   const log = pino({ level: process.env.PATROLHUB_TEST_LOG ?? 'silent' })
-  const config = loadConfig({
-    env: { PATROLHUB_DATA_DIR: folder, PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none', ...(await engineEnv()) },
-  })
+  const own = { PATROLHUB_DATA_DIR: folder, PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none' }
+  const config = options.beside
+    ? { ...options.beside.config, dataDir: folder }
+    : loadConfig({ env: { ...own, ...(await engineEnv()) } })
   const relational = await openRelational(config, log)
   const clock = { offsetMs: 0 }
   const now = () => Date.now() + clock.offsetMs
@@ -286,6 +293,7 @@ export async function startStreamsHub(
   return {
     url,
     rootScope: config.rootScope,
+    config,
     folder,
     relational,
     audit,
