@@ -92,6 +92,12 @@ export function expected(
       const isRecorded = rule.within === 'watched as recorded'
       return [watchOutcome(caller as Person, grantOf(model, thing!), isRecorded)]
     }
+    case 'exported': {
+      const grant = grantOf(model, thing!)
+      const outcome = watchOutcome(caller as Person, grant, true)
+      if (outcome !== 200) return [outcome]
+      return inside(caller.scope, grant.camera.region) ? answers : [403]
+    }
     case 'scope and power': {
       if (!inside(caller.scope, thing!.region)) return [404]
       return lacksPowerOver(caller, MATRIX[thing!.role!]!) ? [403] : answers

@@ -31,6 +31,8 @@ export type Within =
   | 'ended'
   | 'watched live'
   | 'watched as recorded'
+  /** As recorded, and the camera in the scope: out of it nobody takes anything. */
+  | 'exported'
 
 export interface Rule {
   /** `anybody`; `edge`: its credential; `person`: a session, whatever its role; else a permission (or one of several). */
@@ -441,6 +443,17 @@ export const RULES: Readonly<Record<string, Rule>> = {
     within: 'watched as recorded',
     answers: 200,
   },
+  // The span lies outside any grant.
+  'POST /media/exports/:grantId': {
+    for: 'export.make',
+    about: 'grant',
+    within: 'exported',
+    answers: 400,
+    body: () => ({ reason: 'x', span: { fromMs: 0, toMs: 1 } }),
+  },
+  'GET /api/exports': { for: 'person', answers: 200 },
+  // One that nobody has made; whose it is, and until when, is tried in exports.test.ts.
+  'GET /media/exports/:exportId.tar': { for: 'export.make', about: 'ask', answers: 404 },
   'GET /api/camera-groups': { for: 'device.read', answers: 200, shows: ['group'] },
   'POST /api/camera-groups': {
     for: 'group.write',
