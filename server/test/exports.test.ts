@@ -1,8 +1,9 @@
 /** Packages of recorded history: made, checked without a hub, downloaded, and gone with their grant. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Export, HistoryAsk } from '@patrolhub/protocol'
@@ -26,7 +27,7 @@ let clip: Buffer
 let answer: (ask: HistoryAsk) => void
 
 beforeAll(async () => {
-  hub = await startStreamsHub({ limits: { watchMs: 50 }, exportLimits: { maxBytes: 2 ** 20 } })
+  hub = await startStreamsHub({ limits: { watchMs: 50 }, exportLimits: { maxBytes: 2 ** 25 } })
   edge = await hub.edge([{ cameraId: 'cam' }])
   const file = join(hub.folder, 'clip.mp4')
   const lavfi = 'testsrc2=size=160x120:rate=10:duration=2'
@@ -264,6 +265,39 @@ describe('an export', () => {
     expect((await auditOf(ready.exportId)).at(-1)).toMatchObject({ action: 'export.removed' })
   })
 
+  it('is cut in the middle of a download by what ends its grant or the session', async () => {
+    // More than sockets hold by themselves.
+    const large = Buffer.concat([clip.subarray(0, 64), Buffer.alloc(15 * 2 ** 20)])
+    answer = (ask) => {
+      if (ask.action === 'list') give(ask)
+      else post(ask, 'video/mp4', large, { 'x-patrolhub-from-ms': String(ask.fromMs) })
+    }
+    const ends = {
+      grant: (who: Viewer, grantId: string) => hub.ask(who, 'DELETE', `/api/grants/${grantId}`),
+      session: (who: Viewer) => hub.ask(who, 'DELETE', '/api/session'),
+    }
+    for (const [why, end] of Object.entries(ends)) {
+      const who = await hub.viewer('supervisor')
+      const ready = await made(who)
+      const options = { headers: { cookie: who.cookie }, agent: false }
+      const request = httpRequest(hub.url + ready.downloadPath!, options).end()
+      const [response] = (await once(request, 'response')) as [IncomingMessage]
+      response.on('error', () => undefined)
+      expect(response.statusCode, why).toBe(200)
+      response.pause()
+      expect((await end(who, ready.grantId)).status, why).toBeLessThan(300)
+      let bytes = 0
+      response.on('data', (part: Buffer) => {
+        bytes += part.length
+      })
+      const closed = new Promise((resolve) => response.once('close', resolve))
+      response.resume()
+      await closed
+      expect(response.complete, why).toBe(false)
+      expect(bytes, why).toBeLessThan(ready.bytes!)
+    }
+  })
+
   it('fails with a reason: nothing recorded, too large, no MP4, the grant ended', async () => {
     const who = await hub.viewer('supervisor')
     const problem = async (how: (ask: HistoryAsk) => void) => {
@@ -275,7 +309,7 @@ describe('an export', () => {
       if (ask.action === 'list') give(ask)
       else post(ask, 'video/mp4', bytes, { 'x-patrolhub-from-ms': String(ask.fromMs) })
     }
-    expect(await problem(clips(Buffer.alloc(2 ** 20 + 1)))).toBe(
+    expect(await problem(clips(Buffer.alloc(2 ** 25 + 1)))).toBe(
       'the clips are larger than one package takes',
     )
     expect(await problem(clips(Buffer.from('this is no video')))).toBe('the edge sent no MP4')

@@ -1,5 +1,6 @@
 /** History through the gate: real hub, real sockets; an edge that answers as ours does, and one that does not. */
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { promisify } from 'node:util'
 import type { HistoryAsk } from '@patrolhub/protocol'
@@ -11,6 +12,7 @@ import {
   setTimestamp,
 } from '@patrolhub/protocol/flv'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 import { eventually, type StreamsHub, startStreamsHub, type Viewer } from './support/streams.ts'
 
 const run = promisify(execFile)
@@ -34,7 +36,7 @@ beforeAll(async () => {
     },
   )
   footage = new FlvReader({ maxTagBytes: 2 ** 24 }).push(stdout).filter(({ kind }) => kind === 'video')
-  hub = await startStreamsHub({ limits: { watchMs: 50, startMs: 3000, slowPlayerMs: 1500 } })
+  hub = await startStreamsHub({ limits: { watchMs: 50, startMs: 1200, slowPlayerMs: 1500 } })
   edge = await hub.edge([{ cameraId: 'cam' }])
   other = await hub.edge([{ cameraId: 'cam-of-another' }])
   hub.onHistory((_edgeId, command) => {
@@ -136,6 +138,22 @@ describe('history under a grant', () => {
       .where('grant_id', '=', grantId)
       .execute()
     expect(row).toMatchObject({ why_closed: 'history over', bytes: player.bytes })
+  })
+
+  it('comes by WebSocket too, and ends in order', async () => {
+    const who = await hub.viewer()
+    const { grantId } = await hub.grant(who, 'cam', { history: SPAN })
+    answer = (ask) => post(ask, flv, at(10_000))
+    const address = `${hub.url.replace('http', 'ws')}/media/history/${grantId}.flv?camera=cam`
+    const socket = new WebSocket(address, { headers: { cookie: who.cookie } })
+    const reader = new FlvReader({ maxTagBytes: 2 ** 24 })
+    const tags: FlvTag[] = []
+    socket.on('message', (part: Buffer) => tags.push(...reader.push(part)))
+    const [code] = await once(socket, 'close')
+    expect(code).toBe(1000)
+    expect(
+      tags.filter((tag) => tag.kind === 'video' && readVideoPacket(tag).role !== 'sequence-header'),
+    ).toHaveLength(60)
   })
 
   it('shows nothing outside its span, though the edge sends it', async () => {
