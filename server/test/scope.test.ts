@@ -116,6 +116,21 @@ describe('whoever asks', () => {
     })
   })
 
+  it('hears over the socket what lies in their scope or is for their teams, and nothing else', async () => {
+    const scopes = ['410503', '410502', '410502004']
+    for (const role of ['supervisor', 'patroller']) {
+      const people = scopes.map((scope, index) => part(role, scope, { teams: [scopes[(index + 1) % 3]!] }))
+      await play({ people, token: tokens }, async (model) => {
+        const acts = [0, 1, 2].map(doings.listen)
+        for (const region of ['410502003', '410503', '4105', '410502004', '4106']) {
+          acts.push(doings.alert(region), doings.endIncident(region))
+        }
+        for (const act of acts) await act.run(model, world)
+        expect(model.listeners).toHaveLength(3)
+      })
+    }
+  })
+
   it('with a composed role works on the dispatches of their teams only, and sees these and their scope', async () => {
     const both = part('patroller', '410502', {
       permissions: ['incident.read', 'dispatch.read', 'dispatch.step'],

@@ -118,6 +118,19 @@ function mayHear(
   }
 }
 
+/** Whoever listens and is concerned hears of it. */
+async function hear(
+  model: Model,
+  event: 'alert' | 'evidence' | 'incident' | 'dispatch',
+  id: string,
+  isConcerned: (who: Person) => boolean,
+): Promise<void> {
+  for (const { who, heard } of model.listeners.filter((one) => isConcerned(one.who))) {
+    const ids = () => heard.map((one) => one.event === event && (one.payload as never)[`${event}Id`])
+    await eventually(() => ids().includes(id as never))
+  }
+}
+
 /** Their rights have changed: whoever listens is cut and has to come anew. */
 function stale(model: Model, ...people: Person[]): void {
   for (const listener of model.listeners) {
@@ -282,6 +295,10 @@ export const doings = {
         const body = { to: 'dismissed', note: 'nothing was there' }
         await world.command(region, 'POST', `/api/incidents/${id}/transitions`, body)
         incident.isOver = true
+        const dispatch = world.things.find((one) => one.kind === 'dispatch' && one.region === region)!
+        const reads = (who: Person) => who.permissions.has('incident.read') && inside(who.scope, region)
+        await hear(model, 'incident', id, reads)
+        await hear(model, 'dispatch', dispatch.id, (who) => reads(who) || worksFor(who, dispatch.teamId))
       },
     ),
 
@@ -422,20 +439,12 @@ export const doings = {
       (model) => [...model.incidents.values()].some((one) => one.region === region && !one.isOver),
       async (model, world) => {
         const { alert, evidence } = await world.happen(region)
-        for (const { who, heard } of model.listeners) {
-          const due = (permission: string) => who.permissions.has(permission) && inside(who.scope, region)
-          const ids = (event: Heard['event']) =>
-            heard.filter((one) => one.event === event).map(({ payload }) => payload)
-          if (due('alert.read'))
-            await eventually(() =>
-              ids('alert').some((one) => (one as { alertId: string }).alertId === alert.id),
-            )
-          if (due('evidence.read')) {
-            await eventually(() =>
-              ids('evidence').some((one) => (one as { evidenceId: string }).evidenceId === evidence.id),
-            )
-          }
-        }
+        const [incidentId] = [...model.incidents].find(([, one]) => one.region === region)!
+        const reads = (permission: string) => (who: Person) =>
+          who.permissions.has(permission) && inside(who.scope, region)
+        await hear(model, 'alert', alert.id, reads('alert.read'))
+        await hear(model, 'evidence', evidence.id, reads('evidence.read'))
+        await hear(model, 'incident', incidentId, reads('incident.read'))
       },
     ),
 
