@@ -6,6 +6,7 @@
 import { createHash, type Hash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { HubError } from '../errors.ts'
@@ -162,13 +163,12 @@ async function write({ path, file, body, maxBytes, hash, ...start }: Write): Pro
   let { bytes } = start
   const idle = setTimeout(() => body.destroy(new Error('the sender went silent')), IDLE_MS)
   try {
+    if (bytes + declaredBytes(body) > maxBytes) throw tooLarge(maxBytes)
     // Not destroyed when refused: the answer still has to go out on the same socket.
     for await (const chunk of body.iterator({ destroyOnReturn: false })) {
       const part = chunk as Buffer
       idle.refresh()
-      if (bytes + part.length > maxBytes) {
-        throw new HubError('HUB_EVIDENCE_TOO_LARGE', `more than ${maxBytes} bytes are not taken`)
-      }
+      if (bytes + part.length > maxBytes) throw tooLarge(maxBytes)
       hash.update(part)
       await writeAll(file, part, bytes)
       bytes += part.length
@@ -181,6 +181,15 @@ async function write({ path, file, body, maxBytes, hash, ...start }: Write): Pro
     clearTimeout(idle)
     await file.close()
   }
+}
+
+function tooLarge(maxBytes: number): HubError {
+  return new HubError('HUB_EVIDENCE_TOO_LARGE', `more than ${maxBytes} bytes are not taken`)
+}
+
+/** What a request says that it will send; 0 if it does not say. */
+function declaredBytes(body: Readable): number {
+  return body instanceof IncomingMessage ? Number(body.headers['content-length'] ?? 0) : 0
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
