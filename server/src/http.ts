@@ -21,6 +21,7 @@ import type { Logger } from 'pino'
 import { Type } from 'typebox'
 import type { HubConfig } from './config.ts'
 import { HubError, type HubErrorCode } from './errors.ts'
+import { boundBodies, HTTP_LIMITS, type HttpLimits, serverLimits } from './http-limits.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface HttpOptions {
@@ -29,6 +30,7 @@ export interface HttpOptions {
   log: Logger
   /** Each rejects with the reason if that part does not work now. */
   checks: Readonly<Record<string, () => Promise<void>>>
+  limits?: HttpLimits
 }
 
 const BODY_LIMIT_BYTES = 256 * 1024
@@ -47,10 +49,12 @@ export async function createHttpServer(
   options: HttpOptions,
   guard: (app: FastifyInstance) => void,
 ): Promise<FastifyInstance> {
-  const { config, log } = options
+  const { config, log, limits = HTTP_LIMITS } = options
   const tls = readTls(config)
   const app = fastify({
-    ...((tls ? { https: { ...tls, minVersion: 'TLSv1.2' } } : {}) as object),
+    ...((tls
+      ? { https: { ...tls, minVersion: 'TLSv1.2', ...serverLimits(limits) } }
+      : { http: serverLimits(limits) }) as object),
     loggerInstance: log.child({ component: 'http' }),
     // Requests are told once they are answered, by countRequests.
     logController: new LogController({ disableRequestLogging: true }),
@@ -74,6 +78,7 @@ export async function createHttpServer(
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as FastifyInstance
 
   guard(app)
+  boundBodies(app, limits)
   answerErrors(app)
   countRequests(app, options.metrics)
   await app.register(fastifyHelmet, securityHeaders(tls !== undefined))
@@ -287,6 +292,7 @@ export async function serveDashboard(app: FastifyInstance, folder: string, log: 
     })
     await files.register(fastifyStatic, {
       root: folder,
+      dotfiles: 'ignore',
       // Names of built files carry their hash; the index has to be looked at again.
       setHeaders: (reply, path) => {
         const isHashed = path.startsWith(join(folder, 'assets', '/'))

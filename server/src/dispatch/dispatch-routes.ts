@@ -148,7 +148,7 @@ export function dispatchRoutes(deps: DispatchDeps): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const { principal: actor } = request
-        const photo = await answerWhileSending(request, reply, async (body) => {
+        const photo = await answerWhileSending(request, async (body) => {
           const dispatch = await require(actor, request.params.dispatchId, findOwn)
           await checkTakesPhotos(read, evidence, dispatch)
           const { dispatchId, region } = dispatch

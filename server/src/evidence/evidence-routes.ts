@@ -95,7 +95,7 @@ export function evidenceRoutes(
         },
       },
       async (request, reply) => {
-        await answerWhileSending(request, reply, (body) =>
+        await answerWhileSending(request, (body) =>
           store.upload({
             evidenceId: request.params.evidenceId,
             edge: request.edge,

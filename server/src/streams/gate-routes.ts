@@ -134,10 +134,6 @@ function edgeRoutes(gate: Gate, asks: EdgeAsks): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-    // Whatever is answered before the stream ends, who is not let in too: the rest is not read, the connection ends.
-    app.addHook('onSend', async (request, reply) => {
-      if (!request.raw.complete) reply.header('connection', 'close')
-    })
     app.post(
       '/media/publish/:cameraId',
       {

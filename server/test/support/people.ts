@@ -25,6 +25,7 @@ import { dispatchFeature } from '../../src/dispatch/dispatch-feature.ts'
 import type { EvidenceService } from '../../src/evidence/evidence.ts'
 import { evidenceFeature } from '../../src/evidence/evidence-feature.ts'
 import { createHttpServer } from '../../src/http.ts'
+import type { HttpLimits } from '../../src/http-limits.ts'
 import type { Incidents } from '../../src/incidents/incidents.ts'
 import { incidentsFeature } from '../../src/incidents/incidents-feature.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -61,7 +62,7 @@ const NO_STREAMS = {
   look: () => undefined,
 }
 
-export async function startPeople(env: Record<string, string> = {}) {
+export async function startPeople(env: Record<string, string> = {}, http?: HttpLimits) {
   const folder = await mkdtemp(join(tmpdir(), 'patrolhub-people-'))
   const log = pino({ level: 'silent' })
   const config = loadConfig({
@@ -128,8 +129,9 @@ export async function startPeople(env: Record<string, string> = {}) {
     streams: NO_STREAMS,
     plans: { views: async () => [] },
   })
-  const app = await createHttpServer({ config, metrics: createMetrics(), log, checks: {} }, (instance) =>
-    access.guard(instance),
+  const app = await createHttpServer(
+    { config, metrics: createMetrics(), log, checks: {}, ...(http ? { limits: http } : {}) },
+    (instance) => access.guard(instance),
   )
   for (const { routes } of [access, audit, incidents, dispatches, evidence]) await app.register(routes)
   push.attach(app.server)
