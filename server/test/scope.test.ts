@@ -101,6 +101,10 @@ describe('whoever asks', () => {
         doings.tryAll('nobody', 5, tally),
         doings.endIncident(here),
         doings.tryAll(2, 0, tally),
+        doings.revokeToken(),
+        doings.tryAll('token', 1, tally),
+        doings.endSessions(2),
+        doings.tryAll(2, 1, tally),
       ]
       for (const act of acts) {
         expect(act.check(model), String(act)).toBe(true)

@@ -210,6 +210,7 @@ async function dress(world: World, index: number, one: Part): Promise<Person> {
   const teamIds = one.teams.map((place) => teamOf(world.things, place))
   for (const teamId of teamIds)
     await db.insertInto('team_member').values({ team_id: teamId, user_id: userId }).execute()
+  const session = await world.addSession(userId, SESSION_MS)
   return {
     kind: 'person',
     name: username,
@@ -223,7 +224,8 @@ async function dress(world: World, index: number, one: Part): Promise<Person> {
     teamIds,
     isDisabled: false,
     hasOneTimePassword: one.hasOneTimePassword,
-    session: await world.addSession(userId, SESSION_MS),
+    session,
+    cookie: session.cookie,
   }
 }
 

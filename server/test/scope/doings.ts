@@ -163,6 +163,7 @@ export const doings = {
       async (model, world) => {
         const person = model.people[index]!
         person.session = await world.addSession(person.userId, 8 * 60 * MINUTE_MS)
+        person.cookie = person.session.cookie
       },
     ),
 
@@ -390,7 +391,7 @@ export const doings = {
         const who = model.people[index]!
         const grant = pickGrant(model, pick, ({ user, state }) => user === who && state === 'active')
         const path = `/media/${grant.isForHistory ? 'history' : 'live'}/${grant.grantId}.flv`
-        const player = new TestPlayer(world.url + path, who.session!.cookie)
+        const player = new TestPlayer(world.url + path, who.cookie)
         const { status, body } = await player.answer
         const due = watchOutcome(who, grant, grant.isForHistory)
         if (status !== due) throw new Error(`${who.name} watches: answered ${status}, not ${due}: ${body}`)
@@ -409,7 +410,7 @@ export const doings = {
           transports: ['websocket'],
           reconnection: false,
           forceNew: true,
-          extraHeaders: who.session ? { cookie: who.session.cookie } : {},
+          extraHeaders: { cookie: who.cookie },
         })
         const heard: Heard[] = []
         const came = Promise.withResolvers<boolean>()

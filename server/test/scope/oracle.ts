@@ -67,6 +67,8 @@ export interface Person {
   isDisabled: boolean
   hasOneTimePassword: boolean
   session: Session | undefined
+  /** Of the newest session that there was; kept when it ends, as somebody might. */
+  cookie: string
 }
 
 export interface Token {

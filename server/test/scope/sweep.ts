@@ -116,7 +116,7 @@ async function attempt(
   const who = await prepare(world, caller, rule, thing)
   const label = () =>
     `${describeCaller(caller)} asks ${method} ${path}, about ${JSON.stringify({ ...thing, bytes: undefined })}`
-  const isPlayed = pattern.endsWith('.flv') && statuses.includes(200)
+  const isPlayed = pattern.endsWith('.flv') && who.kind === 'person'
   const answer = isPlayed
     ? await play(world, who as Person, path)
     : await world.ask(who, method, path, {
@@ -177,11 +177,12 @@ async function prepare(world: World, caller: Caller, rule: Rule, thing: Thing | 
   }
   if (!rule.spare || caller.kind !== 'person' || !caller.session) return caller
   const lifeMs = caller.session.expiresAtMs - Date.now()
-  return { ...caller, session: await world.addSession(caller.userId, lifeMs, SPARE) }
+  const session = await world.addSession(caller.userId, lifeMs, SPARE)
+  return { ...caller, session, cookie: session.cookie }
 }
 
 async function play(world: World, who: Person, path: string) {
-  const player = new TestPlayer(world.url + path, who.session!.cookie)
+  const player = new TestPlayer(world.url + path, who.cookie)
   const { status, body } = await player.answer
   player.leave()
   return { status, text: body, json: undefined }

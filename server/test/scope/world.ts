@@ -427,7 +427,7 @@ function credentialOf(who: Caller): Record<string, string> {
     case 'nobody':
       return {}
     case 'person':
-      return who.session ? { cookie: who.session.cookie } : {}
+      return { cookie: who.cookie }
     default:
       return { authorization: who.authorization }
   }
