@@ -9,6 +9,7 @@ import {
   streamOf,
 } from '@patrolhub/protocol'
 import type { EdgeIdentity } from '../ports/broker.ts'
+import { jsonText } from './json-text.ts'
 
 /** `why` is for counting, `reason` is for the engineer. */
 export type CheckedRecord =
@@ -34,7 +35,11 @@ export interface RecordContext {
 export function checkRecord(input: unknown, context: RecordContext): CheckedRecord {
   const kind = typeof input === 'object' && input !== null ? (input as { kind?: unknown }).kind : undefined
   const parse = typeof kind === 'string' && Object.hasOwn(PARSERS, kind) ? PARSERS[kind] : undefined
-  if (!parse) return refused('kind', `no such kind of record: ${JSON.stringify(kind)?.slice(0, 100)}`)
+  if (!parse)
+    return refused(
+      'kind',
+      `no such kind of record: ${kind === undefined ? kind : jsonText(kind).slice(0, 100)}`,
+    )
   const parsed = parse(input)
   if (!parsed.ok) return refused('schema', parsed.problems.join('; '))
 

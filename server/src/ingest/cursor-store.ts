@@ -2,6 +2,7 @@
 import { type Cursor, STREAMS, type Stream } from '@patrolhub/protocol'
 import { sql } from 'kysely'
 import type { DbOrTransaction } from '../ports/relational.ts'
+import { jsonText } from './json-text.ts'
 
 export interface CursorKey {
   edgeId: string
@@ -136,7 +137,7 @@ export async function setAside(
         epoch: key.epoch,
         seq,
         reason: reason.slice(0, 2000),
-        payload: (JSON.stringify(payload) ?? '').slice(0, MAX_PAYLOAD_CHARACTERS),
+        payload: jsonText(payload).slice(0, MAX_PAYLOAD_CHARACTERS),
         at_ms: atMs,
       })
       .execute()
