@@ -22,8 +22,9 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      '/api': HUB,
-      '/media': HUB,
+      // Not as a text: the name of the host has to stay, the hub compares the origin with it.
+      '/api': { target: HUB },
+      '/media': { target: HUB },
       '/socket.io': { target: HUB, ws: true },
     },
   },

@@ -35,7 +35,7 @@ export const HUB_ERRORS = {
   },
   HUB_CSRF: {
     status: 403,
-    help: 'A request that changes something has to carry the header `x-patrolhub: 1`, which no foreign page can send.',
+    help: 'A request that changes something has to carry the header `x-patrolhub: 1`, which no foreign page can send; a sign-in has to come from a page of this hub (behind a proxy that gives another `Host`: PATROLHUB_TRUST_PROXY).',
   },
   HUB_DATABASE: {
     status: 0,

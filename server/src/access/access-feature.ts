@@ -73,7 +73,17 @@ export function accessFeature(deps: AccessDeps): Access {
     guard: (app) => guard.install(app),
     routeTable: () => guard.table(),
     routes: async (app) => {
-      await app.register(sessionRoutes({ signingIn, sessions, secondFactors, oidc, authenticate, now }))
+      await app.register(
+        sessionRoutes({
+          signingIn,
+          sessions,
+          secondFactors,
+          oidc,
+          authenticate,
+          now,
+          trustsProxy: config.trustProxy,
+        }),
+      )
       await app.register(userRoutes(accounts))
       await app.register(roleRoutes({ ...common, tokens }))
     },

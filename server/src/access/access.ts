@@ -43,6 +43,7 @@ export type AccessConfig = Pick<
   | 'dataDir'
   | 'rootScope'
   | 'sessionHours'
+  | 'trustProxy'
   | 'requireSecondFactorFor'
   | 'secretsKey'
   | 'oidcIssuer'

@@ -1,4 +1,4 @@
-/** Whether a handshake comes from a page of this hub. */
+/** Whether a handshake or a sign-in comes from a page of this hub. */
 import type { IncomingHttpHeaders } from 'node:http'
 
 /**

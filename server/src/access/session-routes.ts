@@ -16,6 +16,7 @@ import { Type } from 'typebox'
 import { HubError } from '../errors.ts'
 import type { SignedIn } from './access.ts'
 import type { Oidc } from './oidc.ts'
+import { isSameOrigin } from './origin.ts'
 import type { SecondFactors } from './second-factor.ts'
 import { flowCookie, flowFromCookies, noSessionCookie, sessionCookie } from './session-cookie.ts'
 import type { Sessions } from './sessions.ts'
@@ -28,6 +29,8 @@ export interface SessionRoutesDeps {
   oidc: Oidc
   authenticate(cookieHeader: string | undefined): Promise<SignedIn | undefined>
   now: () => number
+  /** See `isSameOrigin`. */
+  trustsProxy: boolean
 }
 
 export function sessionRoutes(deps: SessionRoutesDeps): FastifyPluginAsyncTypebox {
@@ -55,6 +58,10 @@ export function sessionRoutes(deps: SessionRoutesDeps): FastifyPluginAsyncTypebo
         schema: { summary: 'Sign in', tags: ['access'], body: SignIn, response: { 200: Session } },
       },
       async (request, reply) => {
+        // Else another page signs somebody in as somebody it chose, and sees what they do.
+        if (!isSameOrigin(request.headers, deps.trustsProxy)) {
+          throw new HubError('HUB_CSRF', 'a sign-in from a page of another origin')
+        }
         const { username, password, code } = request.body
         const credentials = { username: username.trim().toLowerCase(), password, code }
         const outcome = await signingIn.signIn(credentials, fromOf(request))
