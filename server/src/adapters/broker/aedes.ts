@@ -26,6 +26,8 @@ export interface AedesBrokerOptions {
   port: number
   maxConnections: number
   tls: { cert: string; key: string } | undefined
+  /** Until a client has said and proved who it is. */
+  connectTimeoutMs?: number
   handlers: BrokerHandlers
   metrics: Metrics
   log: Logger
@@ -58,7 +60,7 @@ class AedesBroker implements Broker {
     this.#log = options.log.child({ component: 'broker' })
     this.#identities = new Identities(options.handlers.identify)
     this.#aedes = new Aedes({
-      connectTimeout: CONNECT_TIMEOUT_MS,
+      connectTimeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       drainTimeout: DRAIN_TIMEOUT_MS,
       maxClientsIdLength: 64,
       preConnect: (_client, packet, done) => {
