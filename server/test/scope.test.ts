@@ -73,7 +73,7 @@ describe('whoever asks', () => {
     const people = [
       part('administrator', '4105'),
       part('patroller', '410502', { teams: ['410503'] }),
-      part('operator', '410502'),
+      part('operator', '410502', { permissions: [...MATRIX.operator!, 'export.make'] }),
     ]
     await play({ people, token: tokens }, async (model) => {
       const here = '410502003'

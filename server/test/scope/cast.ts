@@ -118,7 +118,7 @@ export function commands(tally: Tally, options: { maxCommands: number; replayPat
 /** Begins a run: takes back what the one before did, and puts this cast on the stage. */
 export async function begin(world: World, { people, token }: Cast): Promise<Model> {
   const { db } = world
-  const tables = ['viewing', 'viewing_grant'] as const
+  const tables = ['export', 'viewing_mark', 'viewing', 'viewing_grant'] as const
   for (const table of tables) await db.deleteFrom(table).execute()
   await db.updateTable('incident').set({ state: 'acknowledged', hold_reason: null }).execute()
   await db.updateTable('dispatch').set({ state: 'acknowledged' }).execute()

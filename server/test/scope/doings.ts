@@ -334,11 +334,13 @@ export const doings = {
         const grant = await must(world, user, 'POST', '/api/grants', status, body)
         if (typeof outcome === 'number') return
         if (grant.state !== outcome) throw new Error(`the grant is ${grant.state}, not ${outcome}`)
+        const exportId = history && (await world.addExport(grant.grantId, user.userId, camera))
         model.grants.push({
           grantId: grant.grantId,
           user,
           camera,
           isForHistory: historyMinutes !== undefined,
+          ...(exportId ? { exportId } : {}),
           incidentId,
           state: outcome,
           createdAtMs: grant.beginAtMs,

@@ -92,8 +92,8 @@ export function expected(
       const isRecorded = rule.within === 'watched as recorded'
       return [watchOutcome(caller as Person, grantOf(model, thing!), isRecorded)]
     }
-    case 'exported': {
-      const grant = grantOf(model, thing!)
+    case 'taken out': {
+      const grant = model.grants.find(({ grantId, exportId }) => [grantId, exportId].includes(thing!.id))!
       const outcome = watchOutcome(caller as Person, grant, true)
       if (outcome !== 200) return [outcome]
       return inside(caller.scope, grant.camera.region) ? answers : [403]
@@ -197,17 +197,28 @@ export async function shown(kind: Kind, caller: Subject, model: Model, world: Wo
         .filter(({ user, camera }) => user === who || (seesOthers && inside(who.scope, camera.region)))
         .map(({ grantId }) => grantId)
     }
+    case 'export':
+      return model.grants
+        .filter(({ exportId }) => exportId !== undefined)
+        .filter(
+          ({ user, camera }) =>
+            user === caller || (caller.permissions.has('audit.read') && inside(caller.scope, camera.region)),
+        )
+        .map(({ exportId }) => exportId!)
+    case 'viewing': {
+      const rows = await db.selectFrom('viewing').select(['viewing_id', 'region']).execute()
+      return rows.filter(({ region }) => inside(caller.scope, region)).map((row) => row.viewing_id)
+    }
     case 'audit entry': {
       const rows = await db
         .selectFrom('audit')
         .leftJoin('user_account', 'user_account.user_id', 'audit.actor_id')
-        .select(['seq', 'actor_id', 'scope'])
+        .select(['seq', 'scope'])
         .orderBy('seq', 'desc')
         .execute()
+      // Over the whole hub everything, what nobody in particular did too.
       return rows
-        .filter(({ actor_id, scope }) =>
-          actor_id === null ? inside(caller.scope, ROOT) : scope !== null && inside(caller.scope, scope),
-        )
+        .filter(({ scope }) => inside(caller.scope, ROOT) || (scope !== null && inside(caller.scope, scope)))
         .map(({ seq }) => String(seq))
     }
     default:

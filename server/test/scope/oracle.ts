@@ -139,6 +139,8 @@ export interface GrantModel {
   user: Person
   camera: Camera
   isForHistory: boolean
+  /** A package that was made under it. */
+  exportId?: string
   incidentId: string | undefined
   state: 'pending' | 'active' | 'refused' | 'ended'
   createdAtMs: number

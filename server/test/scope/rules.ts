@@ -31,8 +31,8 @@ export type Within =
   | 'ended'
   | 'watched live'
   | 'watched as recorded'
-  /** As recorded, and the camera in the scope: out of it nobody takes anything. */
-  | 'exported'
+  /** Watched as recorded, and of a camera in the scope. */
+  | 'taken out'
 
 export interface Rule {
   /** `anybody`; `edge`: its credential; `person`: a session, whatever its role; else a permission (or one of several). */
@@ -443,17 +443,6 @@ export const RULES: Readonly<Record<string, Rule>> = {
     within: 'watched as recorded',
     answers: 200,
   },
-  // The span lies outside any grant.
-  'POST /media/exports/:grantId': {
-    for: 'export.make',
-    about: 'grant',
-    within: 'exported',
-    answers: 400,
-    body: () => ({ reason: 'x', span: { fromMs: 0, toMs: 1 } }),
-  },
-  'GET /api/exports': { for: 'person', answers: 200 },
-  // One that nobody has made; whose it is, and until when, is tried in exports.test.ts.
-  'GET /media/exports/:exportId.tar': { for: 'export.make', about: 'ask', answers: 404 },
   'GET /api/camera-groups': { for: 'device.read', answers: 200, shows: ['group'] },
   'POST /api/camera-groups': {
     for: 'group.write',
@@ -517,6 +506,26 @@ export const RULES: Readonly<Record<string, Rule>> = {
   },
   'GET /api/plans/:planId/watching': { for: 'plan.read', about: 'plan', within: 'scope', answers: 200 },
 
-  // The record: what people of the scope did.
+  // What is taken out under a grant for history, by its own user while it holds.
+  'POST /media/exports/:grantId': {
+    for: 'export.make',
+    about: 'grant',
+    within: 'taken out',
+    answers: 400,
+    body: () => ({ reason: 'asked for', span: { fromMs: 1, toMs: 2 } }),
+  },
+  'GET /media/exports/:exportId.tar': {
+    for: 'export.make',
+    about: 'export',
+    within: 'taken out',
+    answers: 200,
+  },
+  'GET /api/exports': { for: 'person', answers: 200, shows: ['export'] },
+
+  // The record: what people of the scope did, and what was watched of the cameras in it.
+  'GET /api/audit/export': { for: 'audit.read', answers: 200, query: () => 'format=jsonl' },
+  'GET /api/viewings': { for: 'audit.read', answers: 200, shows: ['viewing'], query: () => 'limit=3' },
+  'GET /api/viewings/rules': { for: 'audit.read', answers: 200 },
+  'GET /api/viewings/export': { for: 'audit.read', answers: 200, query: () => 'format=csv' },
   'GET /api/audit': { for: 'audit.read', answers: 200, shows: ['audit entry'], query: () => 'limit=500' },
 }

@@ -84,6 +84,10 @@ function thingsOf(kind: Kind, model: Model, world: World, caller: Caller): Thing
   switch (kind) {
     case 'grant':
       return model.grants.map(({ grantId, camera }) => ({ kind, id: grantId, region: camera.region }))
+    case 'export':
+      return model.grants.flatMap(({ exportId, camera }) =>
+        exportId === undefined ? [] : [{ kind, id: exportId, region: camera.region }],
+      )
     case 'ask':
       return [{ kind, id: '00000000-0000-4000-8000-000000000000', region: '' }]
     case 'policy':
@@ -133,6 +137,7 @@ async function attempt(
   }
   // What the caller named comes back in the words of a refusal.
   const named = [thing?.id, thing?.edgeId]
+  // The record says what people of the scope did, wherever that was.
   const leaked =
     rule.for === 'audit.read'
       ? undefined

@@ -64,6 +64,8 @@ export type Kind =
   | 'plan'
   | 'spare plan'
   | 'ask'
+  | 'export'
+  | 'viewing'
   | 'audit entry'
 
 export interface Thing {
@@ -210,6 +212,36 @@ export async function startWorld() {
       approved_cameras: null,
     }
     await db.insertInto('plan').values(row).execute()
+  }
+
+  /** A package that somebody has made under their grant, ready on the disk. */
+  async function addExport(
+    grantId: string,
+    userId: string,
+    { cameraId: id, region }: Camera,
+  ): Promise<string> {
+    const exportId = randomUUID()
+    const content = `package ${exportId}`
+    await writeFile(join(dataDir, 'exports', `${exportId}.tar`), content)
+    const row = {
+      export_id: exportId,
+      grant_id: grantId,
+      user_id: userId,
+      camera_id: id,
+      region,
+      from_ms: 1,
+      to_ms: 2,
+      reason: 'asked for',
+      state: 'ready',
+      problem: '',
+      hub_id: 'this hub',
+      bytes: content.length,
+      sha256: '',
+      created_at_ms: Date.now(),
+      ended_at_ms: Date.now(),
+    } as const
+    await db.insertInto('export').values(row).execute()
+    return exportId
   }
 
   /** An alert with its picture, from the region's camera, as its edge sends it. */
@@ -387,6 +419,7 @@ export async function startWorld() {
     ask,
     command,
     happen,
+    addExport,
     countAnswered: () => [...edges.values()].reduce((sum, { loop }) => sum + loop.answered, 0),
     async close() {
       for (const { client, loop } of edges.values()) {
