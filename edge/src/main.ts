@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { EdgeApp } from './app.ts'
 import { killFfmpegs } from './capture/ffmpeg-process.ts'
+import { quarantine, readStdin, tryMapping } from './commands.ts'
 import { describeConfig, type EdgeConfig, edgeEnvironment, loadEdgeConfig } from './config.ts'
 import { EdgeError } from './errors.ts'
 import { createLog } from './log.ts'
@@ -10,9 +11,14 @@ import { type HubSettings, SettingsFile } from './settings/settings-file.ts'
 const CLOSE_DEADLINE_MS = 10_000
 
 const USAGE = `usage: npm run edge -- --config FILE
+       npm run edge -- try-mapping --config FILE --device ID < message.json
+       npm run edge -- quarantine list --config FILE
+       npm run edge -- quarantine show ID --config FILE
 
   --config FILE   the configuration of this edge (YAML; edge/edge.example.yaml shows one)
   --check         only check the configuration
+  try-mapping     shows what a message of a device would become
+  quarantine      shows messages that were refused
   --help          this text
 
 signals
@@ -127,11 +133,34 @@ async function run(path: string, own: EdgeConfig): Promise<void> {
   )
 }
 
+async function runCommand(
+  command: string,
+  args: readonly string[],
+  device: string | undefined,
+  config: EdgeConfig,
+): Promise<number> {
+  const io = {
+    out: (text: string) => void process.stdout.write(text),
+    err: (text: string) => void process.stderr.write(text),
+  }
+  if (command === 'quarantine') return quarantine(config, args, io)
+  if (command === 'try-mapping' && device !== undefined) return tryMapping(config, device, readStdin(), io)
+  io.err(command === 'try-mapping' ? '--device ID is missing\n' : `there is no command ${command}\n`)
+  return 2
+}
+
 async function main(): Promise<void> {
-  let options: { config?: string; check: boolean; help: boolean }
+  let options: { config?: string; device?: string; check: boolean; help: boolean }
+  let words: string[]
   try {
     const flag = { type: 'boolean', default: false } as const
-    options = parseArgs({ options: { config: { type: 'string' }, check: flag, help: flag } }).values
+    const text = { type: 'string' } as const
+    const parsed = parseArgs({
+      options: { config: text, device: text, check: flag, help: flag },
+      allowPositionals: true,
+    })
+    options = parsed.values
+    words = parsed.positionals
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${USAGE.split('\n\nenv')[0]}\n`)
     process.exitCode = 2
@@ -152,6 +181,11 @@ async function main(): Promise<void> {
   } catch (error) {
     explain(error)
     process.exitCode = 1
+    return
+  }
+  const [command, ...args] = words
+  if (command !== undefined) {
+    process.exitCode = await runCommand(command, args, options.device, config)
     return
   }
   if (options.check) {

@@ -34,7 +34,9 @@ export const MappedField = Type.Object(
       Type.String({ maxLength: 100, description: 'this value always, instead of one from the message' }),
     ),
     speedUnit: Type.Optional(
-      Type.Union(Object.keys(SPEED_UNITS).map(word), { description: 'unit in which a speed is sent' }),
+      Type.Union([Type.Literal('km/h'), Type.Literal('m/s'), Type.Literal('mph'), Type.Literal('kn')], {
+        description: 'unit in which a speed is sent',
+      }),
     ),
     scale: Type.Number({ default: 1, description: 'a number is multiplied by this' }),
     offset: Type.Number({ default: 0, description: 'and then this is added' }),

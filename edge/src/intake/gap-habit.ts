@@ -32,8 +32,8 @@ export class GapHabit {
 
   learn(gapMs: number, hour: number): void {
     const before = this.#hours[hour]!
-    // The first gap of an hour is measured by what is known of the others.
-    const known = before || Math.max(...this.#hours)
+    // Measured by the longest of any hour: a quiet hour of a busy device must not take days to be learned.
+    const known = gapMs <= before ? gapMs : Math.max(...this.#hours)
     const bounded = known === 0 ? gapMs : Math.min(gapMs, Math.max(known * MAX_GROWTH, 1000))
     this.#hours[hour] = Math.max(bounded, before * KEPT)
   }

@@ -167,8 +167,7 @@ function converted(field: CompiledField, raw: unknown): unknown {
     const key = String(raw).trim()
     return Object.hasOwn(field.table, key) ? field.table[key] : field.otherwise
   }
-  const factor =
-    field.scale * (field.speedUnit ? SPEED_UNITS[field.speedUnit as keyof typeof SPEED_UNITS] : 1)
+  const factor = field.scale * (field.speedUnit ? SPEED_UNITS[field.speedUnit] : 1)
   if (factor === 1 && field.offset === 0) return raw
   const value = typeof raw === 'string' && raw.trim() !== '' ? Number(raw) : raw
   // Not a number: as it came, so that the refusal shows what the device sent.

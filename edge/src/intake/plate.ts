@@ -57,3 +57,21 @@ export function cloakPlate(plate: Plate, keys: PlateKeys): CloakedPlate {
   }
   return cloaked
 }
+
+/**
+ * Text with every plate in it hidden but for its first two characters: mainland plates, and whatever stands behind
+ * `PlateNo` or another name that says plate. For people who look at messages, not a protection for what is stored.
+ */
+export function maskPlates(text: string): string {
+  return text
+    .replace(/("[^"]*plate[^"]*"\s*:\s*")([^"]{1,2})([^"]*)(")/gi, (_, name, head, rest, end) =>
+      // A colour or a class is no plate.
+      /colou?r|type|class/i.test(name)
+        ? `${name}${head}${rest}${end}`
+        : `${name}${head}${'*'.repeat(rest.length)}${end}`,
+    )
+    .replace(
+      /(\p{Script=Han}[A-Z])([·•.\s-]?)([A-Z0-9]{4,7}\p{Script=Han}?)/giu,
+      (_, head, gap, rest) => `${head}${gap}${'*'.repeat(rest.length)}`,
+    )
+}

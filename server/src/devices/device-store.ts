@@ -261,7 +261,7 @@ export async function updateMeasuringHealth(
     .execute()
 }
 
-/** False, and nothing done, for a camera that is not this edge's. */
+/** Keeps what an edge last said of itself and its box. */
 export async function updateEdgeHealth(
   db: DbOrTransaction,
   edgeId: string,
@@ -274,6 +274,7 @@ export async function updateEdgeHealth(
     .execute()
 }
 
+/** False, and nothing done, for a camera that is not this edge's. */
 export async function updateHealth(
   db: DbOrTransaction,
   edgeId: string,
