@@ -25,7 +25,7 @@ describe('a change of an account', () => {
     const session = await hub.ask(who, 'GET', '/api/session')
     expect(session.json).toMatchObject({ role: 'engineer', scope: '410503' })
     expect((await hub.ask(who, 'GET', '/api/incidents')).status).toBe(403)
-    const { json } = await hub.ask(administrator, 'GET', '/api/audit?limit=1')
+    const { json } = await hub.ask(administrator, 'GET', '/api/audit?kind=user&limit=1')
     expect(json.items[0]).toMatchObject({
       action: 'user.changed',
       detail: { role: 'engineer', roleBefore: 'operator', scopeBefore: '410502' },
