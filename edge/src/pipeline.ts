@@ -125,7 +125,7 @@ export class CameraPipeline {
   health(): CameraHealth {
     const { cameraId } = this.#options.camera
     const { analysed, dropped, inferenceMsP50 } = this.#options.pool.stats(cameraId)
-    const { lastFrameAtMs, decodesAllBecause, decodeMsP50, pictures } = this.capture
+    const { lastFrameAtMs, decodesAllBecause, decodeMsP50, pictures, codec } = this.capture
     return {
       cameraId,
       ...this.capture.state,
@@ -136,6 +136,7 @@ export class CameraPipeline {
       ...this.#pictureRates(pictures),
       ...(decodesAllBecause === '' ? {} : { decodesAllBecause }),
       ...(lastFrameAtMs === undefined ? {} : { lastFrameAtMs }),
+      ...(codec === undefined ? {} : { codec }),
     }
   }
 

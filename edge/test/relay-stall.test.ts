@@ -20,7 +20,7 @@ it('connects again when the hub takes nothing any more and closes nothing either
     hubUrl: `http://127.0.0.1:${port}`,
     edgeId: 'edge-7',
     token: 'the-token',
-    cameras: new Map([['cam-01', { flv }]]),
+    cameras: new Map([['cam-01', { flv, h264: flv, useH264: () => () => undefined }]]),
     log,
     retryMinMs: 50,
     retryMaxMs: 200,
@@ -40,6 +40,7 @@ it('connects again when the hub takes nothing any more and closes nothing either
     relay.handle({
       action: 'start',
       cameraId: 'cam-01',
+      rendition: 'source',
       publishPath: '/media/publish/cam-01',
       forSeconds: 60,
     })

@@ -104,8 +104,14 @@ function relayTo(hubUrl: string, cameras: RelayOptions['cameras'], extra: Partia
 }
 
 const start = (forSeconds = 60) =>
-  ({ action: 'start', cameraId: 'cam-01', publishPath: '/media/publish/cam-01', forSeconds }) as const
-const stop = { action: 'stop', cameraId: 'cam-01' } as const
+  ({
+    action: 'start',
+    cameraId: 'cam-01',
+    rendition: 'source',
+    publishPath: '/media/publish/cam-01',
+    forSeconds,
+  }) as const
+const stop = { action: 'stop', cameraId: 'cam-01', rendition: 'source' } as const
 
 /** What ffprobe makes of the bytes: codec, size and how many pictures could be decoded. */
 async function probe(bytes: Buffer): Promise<{ codec_name: string; width: number; nb_read_frames: string }> {
@@ -236,12 +242,13 @@ describe('Relay', () => {
 
   it('says why a camera cannot be relayed, and knows only its own cameras', async () => {
     const flv = new FlvFeed()
-    flv.setUnavailable('live viewing is not possible: FLV cannot carry hevc')
-    const { relay, logText } = relayTo('http://127.0.0.1:1', new Map([['cam-01', { flv }]]))
+    flv.setUnavailable('live viewing is not possible: FLV cannot carry mjpeg')
+    const camera = { flv, h264: flv, useH264: () => () => undefined }
+    const { relay, logText } = relayTo('http://127.0.0.1:1', new Map([['cam-01', camera]]))
     relay.handle(start())
     relay.handle({ ...start(), cameraId: 'cam-99' })
     expect(relay.active).toEqual([])
-    expect(logText()).toContain('FLV cannot carry hevc')
+    expect(logText()).toContain('FLV cannot carry mjpeg')
     expect(logText()).toContain('a camera that this edge does not have')
   })
 

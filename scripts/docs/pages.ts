@@ -235,7 +235,7 @@ A message holds at most ${MAX_MESSAGE_BYTES} bytes, a batch at most ${MAX_BATCH_
 |---|---|---|---|
 ${topics.map(([topic, direction, qos, type]) => `| \`${topic}\` | ${direction} | ${qos} | \`${type}\` |`).join('\n')}
 
-\`RelayCommand\` is \`{ action: "start", cameraId, publishPath, forSeconds }\` or \`{ action: "stop", cameraId }\`.
+\`RelayCommand\` is \`{ action: "start", cameraId, rendition, publishPath, forSeconds }\` or \`{ action: "stop", cameraId, rendition }\`.
 
 ## Between device and edge
 

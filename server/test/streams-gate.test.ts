@@ -39,7 +39,12 @@ beforeAll(async () => {
   hub = await startStreamsHub({
     limits: { lingerMs: 400, watchMs: 100, relayRepeatMs: 300, takeOverMs: 500, startMs: 3000 },
   })
-  edge = await hub.edge([{ cameraId: 'cam' }, { cameraId: 'idle' }, { cameraId: 'direct' }])
+  edge = await hub.edge([
+    { cameraId: 'cam' },
+    { cameraId: 'idle' },
+    { cameraId: 'direct' },
+    { cameraId: 'new' },
+  ])
   warm = new WarmEdge(hub, edge, 'cam')
   await warm.ready.promise
 })
@@ -76,7 +81,12 @@ describe('a viewing', () => {
     const player = await watching(who, grant.grantId, 30)
     expect(hub.relays[0]).toMatchObject({
       edgeId: edge.edgeId,
-      command: { action: 'start', cameraId: 'cam', publishPath: '/media/publish/cam' },
+      command: {
+        action: 'start',
+        cameraId: 'cam',
+        rendition: 'source',
+        publishPath: '/media/publish/cam',
+      },
     })
     expect(player.response?.headers['content-type']).toBe('video/x-flv')
     expect(player.response?.headers['cache-control']).toBe('no-store')
@@ -100,6 +110,38 @@ describe('a viewing', () => {
     const entries = audit.filter((entry) => entry.detail.includes(grant.grantId)).map((entry) => entry.action)
     expect(entries).toEqual(['grant.given', 'viewing.opened', 'viewing.closed'])
     expect((await hub.audit.verify()).ok).toBe(true)
+  })
+
+  it('of H.265 is for a player that plays it as it is, converted for any other, both at once', async () => {
+    const health = JSON.stringify({ cameraId: 'new', state: 'online', why: '', codec: 'h265' })
+    const camera = hub.relational.write.updateTable('device').where('device_id', '=', 'new')
+    await camera.set({ health }).execute()
+    const converted = new WarmEdge(hub, edge, 'new', { rendition: 'h264', size: '320x180' })
+    const untouched = new WarmEdge(hub, edge, 'new', { size: '640x360' })
+    try {
+      await Promise.all([converted.ready.promise, untouched.ready.promise])
+      const who = await hub.viewer()
+      const { grantId } = await hub.grant(who, 'new')
+      hub.relays.length = 0
+      const any = await watching(who, grantId)
+      expect(hub.relays.map(({ command }) => command)).toMatchObject([
+        { action: 'start', rendition: 'h264', publishPath: '/media/publish/new?rendition=h264' },
+      ])
+      expect([converted.isPublishing, untouched.isPublishing]).toEqual([true, false])
+      const able = hub.play(who, `/media/live/${grantId}.flv?h265=true`)
+      players.push(able)
+      await eventually(() => able.pictures.length >= 10, 8000, 'pictures come')
+      expect([converted.publishes, untouched.publishes]).toEqual([1, 1])
+      const head = (player: TestPlayer) => player.tags[0]!.bytes
+      expect(head(able).equals(head(any))).toBe(false)
+      able.leave()
+      await eventually(() => !untouched.isPublishing)
+      expect(converted.isPublishing).toBe(true)
+      any.leave()
+      await eventually(() => !converted.isPublishing)
+    } finally {
+      await Promise.all([converted.close(), untouched.close()])
+    }
   })
 
   it('of many players takes one publisher; each begins with a key frame at once', async () => {

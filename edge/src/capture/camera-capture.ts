@@ -19,7 +19,9 @@ import type { CompressedClip, CompressedUnit, PictureSink } from './compressed.t
 import { FlvFeed } from './flv-feed.ts'
 import type { Frame, FrameFormat, StillMoment } from './frame.ts'
 import type { RawFrame } from './frame-assembler.ts'
+import { HevcFlv } from './hevc-flv.ts'
 import { SelectiveDecoder } from './selective-decoder.ts'
+import { Transcoder } from './transcoder.ts'
 import { TsFeed } from './ts-feed.ts'
 
 export interface CaptureState {
@@ -58,8 +60,11 @@ const CONTAINER_BY_CODEC: Readonly<Record<string, Container>> = { h264: 'flv', h
 
 export class CameraCapture {
   readonly camera: CameraConfig
-  /** The camera's stream for players and the relay. */
-  readonly flv = new FlvFeed()
+  readonly #flv = new FlvFeed()
+  /** H.265 for players that can play it, and as H.264 for those that cannot. */
+  readonly #hevcFlv = new FlvFeed()
+  readonly #hevc = new HevcFlv()
+  readonly #transcoder: Transcoder
   readonly #ts = new TsFeed()
   readonly #options: CameraCaptureOptions
   readonly #timings: CaptureTimings
@@ -96,8 +101,35 @@ export class CameraCapture {
       take: (unit, container, head) => this.#takePicture(unit, container, head),
       end: () => this.#endPictures(),
     }
-    this.flv.record(tap)
+    this.#flv.record(tap)
     this.#ts.record(tap)
+    this.#transcoder = new Transcoder({ log: this.#log })
+  }
+
+  /** The camera's stream for players and the relay, as the camera codes it (masked: H.264). */
+  get flv(): FlvFeed {
+    return this.#container === 'mpegts' ? this.#hevcFlv : this.#flv
+  }
+
+  /** How that stream is coded; `undefined` while it is not known, and for what cannot be sent. */
+  get codec(): 'h264' | 'h265' | undefined {
+    if (this.#picturesSeen === 0) return undefined
+    return this.#container === 'mpegts' ? 'h265' : this.#container === 'flv' ? 'h264' : undefined
+  }
+
+  /** The ffmpeg that converts H.265 for players, while one does. */
+  get transcoderPid(): number | undefined {
+    return this.#transcoder.pid
+  }
+
+  /** The stream in H.264: `useH264` keeps it coming where it has to be converted. */
+  get h264(): FlvFeed {
+    return this.#container === 'mpegts' ? this.#transcoder.feed : this.#flv
+  }
+
+  /** Converts H.265 from now on, until the answer is called; without H.265 it costs nothing. */
+  useH264(): () => void {
+    return this.#transcoder.use(this.#ts.current)
   }
 
   get state(): CaptureState {
@@ -173,7 +205,7 @@ export class CameraCapture {
 
   /** What is needed to decode the picture of a frame at full resolution; `undefined` when it is not held any more. */
   clipUpTo(streamMs: number): CompressedClip | undefined {
-    return this.#container === 'mpegts' ? this.#ts.clipUpTo(streamMs) : this.flv.clipUpTo(streamMs)
+    return this.#container === 'mpegts' ? this.#ts.clipUpTo(streamMs) : this.#flv.clipUpTo(streamMs)
   }
 
   /** Begins and returns at once; ends when the signal aborts or at `close()`. */
@@ -197,8 +229,11 @@ export class CameraCapture {
     const backoff = new Backoff({ minMs: this.#timings.retryMinMs, maxMs: this.#timings.retryMaxMs })
     while (!signal.aborted) {
       const end = await this.#runOnce()
-      this.flv.reset(end.why)
+      this.#flv.reset(end.why)
       this.#ts.reset()
+      this.#hevcFlv.reset(end.why)
+      this.#hevc.reset()
+      this.#transcoder.end(end.why)
       if (signal.aborted) break
       if (this.#adapt(end)) continue
       if (this.#framesOfRun > 0) backoff.reset()
@@ -207,6 +242,7 @@ export class CameraCapture {
       await backoff.wait(signal)
     }
     await this.#selective?.close()
+    await this.#transcoder.close(STOPPING)
     this.#setState('offline', STOPPING)
   }
 
@@ -260,8 +296,8 @@ export class CameraCapture {
     // A masked stream is coded here, as H.264 whatever the camera sends.
     if (end.codec === '' || this.camera.masks.length > 0) return false
     const container = CONTAINER_BY_CODEC[end.codec] ?? 'none'
-    const why = container === 'flv' ? '' : `live viewing is not possible: FLV cannot carry ${end.codec}`
-    this.flv.setUnavailable(why)
+    const why = container === 'none' ? `live viewing is not possible: FLV cannot carry ${end.codec}` : ''
+    this.#flv.setUnavailable(why)
     if (container === this.#container) return false
     this.#log.info({ codec: end.codec, container }, 'the codec decides how the compressed stream is carried')
     this.#container = container
@@ -270,7 +306,7 @@ export class CameraCapture {
 
   #takeCompressed(chunk: Buffer, arrivedAtMs: number): void {
     this.#lastDataAtMs = performance.now()
-    const feed = this.#container === 'mpegts' ? this.#ts : this.flv
+    const feed = this.#container === 'mpegts' ? this.#ts : this.#flv
     for (const ptsMs of feed.push(chunk)) this.#clock.record(ptsMs, arrivedAtMs)
   }
 
@@ -290,8 +326,14 @@ export class CameraCapture {
 
   #takePicture(unit: CompressedUnit, container: CompressedClip['container'], head: readonly Buffer[]): void {
     this.#sink?.take(unit, container, head)
+    if (container === 'mpegts') this.#sendHevc(unit)
     this.#picturesSeen += 1
     this.#picturesDecoded += this.#selective ? this.#selective.take(unit, container, head) : 1
+  }
+
+  #sendHevc(unit: CompressedUnit): void {
+    for (const tag of this.#hevc.tagsOf(unit)) this.#hevcFlv.take(tag)
+    this.#transcoder.take(unit)
   }
 
   #endPictures(): void {

@@ -43,7 +43,7 @@ export interface CaptureCommandOptions {
 }
 
 /** Seconds between key frames of a stream that is coded here: a player or a clip begins with one. */
-const MASKED_GROUP_SECONDS = 2
+const GROUP_SECONDS = 2
 
 /**
  * Takes the first frame of each slot of 1/fps seconds: the mean rate is exact for any camera, and a frame never has
@@ -80,10 +80,10 @@ function maskedFilters(masks: CaptureCommandOptions['masks'], analysis: string):
 }
 
 /** As little work as keeps the picture readable, and no picture held back. Times are those of the camera's pictures. */
-const MASKED_CODING: string[] = [
-  ...['-map', '[masked]', '-c:v', 'libx264', '-preset', 'superfast', '-tune', 'zerolatency', '-threads', '1'],
+export const H264_CODING: readonly string[] = [
+  ...['-c:v', 'libx264', '-preset', 'superfast', '-tune', 'zerolatency', '-threads', '1'],
   ...['-crf', '24', '-maxrate', '6M', '-bufsize', '6M', '-g', '250'],
-  ...['-force_key_frames', `expr:gte(t,n_forced*${MASKED_GROUP_SECONDS})`],
+  ...['-force_key_frames', `expr:gte(t,n_forced*${GROUP_SECONDS})`],
   ...['-fps_mode', 'passthrough', '-enc_time_base', '-1'],
 ]
 
@@ -122,7 +122,7 @@ export function captureCommand(options: CaptureCommandOptions): FfmpegCommand {
   command
     .output(`unix:${options.socketPath}`)
     .outputOptions(['-map_metadata -1', '-avoid_negative_ts disabled', '-flush_packets 1'])
-    .outputOptions(isMasked ? MASKED_CODING : ['-map', '0:v:0', '-c', 'copy'])
+    .outputOptions(isMasked ? ['-map', '[masked]', ...H264_CODING] : ['-map', '0:v:0', '-c', 'copy'])
     .format(options.container)
   if (options.container === 'flv') return command.outputOptions(['-flvflags no_duration_filesize'])
   // The times of the pictures unchanged, and what a decoder needs in front of every key frame.

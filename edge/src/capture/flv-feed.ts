@@ -111,7 +111,7 @@ export class FlvFeed {
   push(chunk: Buffer): number[] {
     const times: number[] = []
     for (const tag of this.#read(chunk)) {
-      const ptsMs = this.#take(tag)
+      const ptsMs = this.take(tag)
       if (ptsMs !== undefined) times.push(ptsMs)
     }
     return times
@@ -162,8 +162,8 @@ export class FlvFeed {
     }
   }
 
-  /** The presentation time of a picture; `undefined` for a tag that is no picture. */
-  #take(tag: FlvTag): number | undefined {
+  /** Takes the next tag; gives the presentation time of a picture, `undefined` for a tag that is no picture. */
+  take(tag: FlvTag): number | undefined {
     if (tag.kind === 'script') {
       this.#metadata = tag
       this.#head = undefined

@@ -4,8 +4,8 @@
  * frame would be decoded when the next one comes; a Matroska block says how long it is. Pure.
  */
 import type { CompressedUnit } from './compressed.ts'
+import { readTsPicture } from './ts-picture.ts'
 
-const PACKET_BYTES = 188
 /** Eight bytes that say that the length is not known. */
 const UNKNOWN_LENGTH = Buffer.from('01ffffffffffffff', 'hex')
 
@@ -44,25 +44,5 @@ export function matroskaHead(): Buffer {
 export function matroskaPicture({ bytes, ptsMs, isKeyFrame }: CompressedUnit): Buffer {
   // Track 1, no offset from the cluster's time, and whether it is a key frame.
   const block = Buffer.from([0x81, 0, 0, isKeyFrame ? 0x80 : 0])
-  return element('1f43b675', number('e7', ptsMs), element('a3', block, ...payloadsOf(bytes)))
-}
-
-/** The coded picture itself, without tables and headers (ISO/IEC 13818-1, 2.4.3.2 and 2.4.3.6). */
-function payloadsOf(bytes: Buffer): Buffer[] {
-  const payloads: Buffer[] = []
-  let videoPid = -1
-  for (let at = 0; at + PACKET_BYTES <= bytes.length; at += PACKET_BYTES) {
-    const packet = bytes.subarray(at, at + PACKET_BYTES)
-    const pid = packet.readUInt16BE(1) & 0x1fff
-    const startsUnit = (packet[1]! & 0x40) !== 0
-    const hasAdaptation = (packet[3]! & 0x20) !== 0
-    const payload = packet.subarray(hasAdaptation ? Math.min(5 + packet[4]!, PACKET_BYTES) : 4)
-    const startsPicture =
-      startsUnit && payload.length >= 9 && payload.readUIntBE(0, 3) === 1 && (payload[3]! & 0xf0) === 0xe0
-    if (startsPicture) {
-      videoPid = pid
-      payloads.push(payload.subarray(9 + payload[8]!))
-    } else if (pid === videoPid) payloads.push(payload)
-  }
-  return payloads
+  return element('1f43b675', number('e7', ptsMs), element('a3', block, ...readTsPicture(bytes).pieces))
 }

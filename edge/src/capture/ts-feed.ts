@@ -4,8 +4,9 @@
  * of every picture, the random access indicator on key frames, and each picture flushed whole.
  */
 import { EdgeError } from '../errors.ts'
-import type { CompressedClip, PictureSink } from './compressed.ts'
+import type { CompressedClip, CompressedUnit, PictureSink } from './compressed.ts'
 import { PictureCache } from './picture-cache.ts'
+import { readTicks } from './ts-picture.ts'
 import { Unwrapper } from './unwrapper.ts'
 
 const PACKET_BYTES = 188
@@ -22,10 +23,7 @@ interface Pending {
 function readPts(payload: Buffer): number | undefined {
   if (payload.length < 14 || payload.readUIntBE(0, 3) !== 1 || (payload[3]! & 0xf0) !== 0xe0) return undefined
   if ((payload[7]! & 0x80) === 0) return undefined
-  const high = (payload[9]! >> 1) & 0x07
-  const middle = payload.readUInt16BE(10) >> 1
-  const low = payload.readUInt16BE(12) >> 1
-  return high * 2 ** 30 + middle * 2 ** 15 + low
+  return readTicks(payload, 9)
 }
 
 export class TsFeed {
@@ -62,6 +60,11 @@ export class TsFeed {
     const units = this.#cache.upTo(ptsMs)
     if (!units) return undefined
     return { container: 'mpegts', chunks: units.map((unit) => unit.bytes), ptsMs: units.at(-1)!.ptsMs }
+  }
+
+  /** What has come since the newest key frame, with it, as far as it is whole. */
+  get current(): readonly CompressedUnit[] {
+    return this.#cache.current
   }
 
   /** Every picture from now on goes to the sink, too, when it is whole. */

@@ -6,7 +6,8 @@ import { type HubAccess, hubRequest } from '../hub-http.ts'
 
 export interface RelayTaskOptions {
   hub: HubAccess
-  feed: FlvFeed
+  /** Asked for at every attempt: a camera may have gone over to another codec. */
+  feed: () => FlvFeed
   publishPath: string
   /** It ends by itself after this time unless it is extended. */
   forMs: number
@@ -69,7 +70,7 @@ export class RelayTask {
     const backoff = new Backoff({ minMs: retryMinMs, maxMs: retryMaxMs })
     let isFirst = true
     while (!signal.aborted) {
-      if (!this.#options.feed.hasPicture) {
+      if (!this.#options.feed().hasPicture) {
         // The camera is away: the hub is told nothing until there is something to see.
         await pause(PICTURE_POLL_MS, signal)
         continue
@@ -87,7 +88,8 @@ export class RelayTask {
 
   /** One POST, for as long as it lives; gives the reason of its end. Never rejects. */
   async #sendOnce(): Promise<string> {
-    const { hub, feed, publishPath } = this.#options
+    const { hub, publishPath } = this.#options
+    const feed = this.#options.feed()
     const { signal } = this.#stopping
     const request = hubRequest(hub, {
       method: 'POST',

@@ -248,16 +248,19 @@ describe('the uplink', () => {
     hub.send(edgeTopics.relay(EDGE_ID), '{"action":"start"}')
     hub.send(edgeTopics.relay(EDGE_ID), 'no json')
     // With the hub's address in front this would be another host, which would get the edge's credential.
-    const elsewhere = { action: 'start', cameraId: 'cam-1', publishPath: '@elsewhere/x', forSeconds: 1 }
+    const elsewhere = {
+      ...{ action: 'start', cameraId: 'cam-1', rendition: 'source' },
+      ...{ publishPath: '@elsewhere/x', forSeconds: 1 },
+    }
     hub.send(edgeTopics.relay(EDGE_ID), JSON.stringify(elsewhere))
     hub.send(edgeTopics.cursor(EDGE_ID), '{"stream":"other"}')
-    hub.send(edgeTopics.relay(EDGE_ID), '{"action":"stop","cameraId":"cam-1"}')
+    hub.send(edgeTopics.relay(EDGE_ID), '{"action":"stop","cameraId":"cam-1","rendition":"h264"}')
     hub.send(edgeTopics.history(EDGE_ID), '{"action":"play","askId":"no id"}')
     const stop = { action: 'stop', askId: '0e9a32f5-57f3-4a6a-a4e4-0d9b0a3f2c11' } as const
     hub.send(edgeTopics.history(EDGE_ID), JSON.stringify(stop))
     await waitFor('the commands have come', () => relays.length === 1 && histories.length === 1)
     expect(histories).toEqual([stop])
-    expect(relays).toEqual([{ action: 'stop', cameraId: 'cam-1' }])
+    expect(relays).toEqual([{ action: 'stop', cameraId: 'cam-1', rendition: 'h264' }])
     expect(link.stats().refusedMessages).toBe(5)
   })
 

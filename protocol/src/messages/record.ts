@@ -189,6 +189,8 @@ export const CameraHealth = Type.Object(
     /** Why every picture is decoded; missing while only what is needed is. */
     decodesAllBecause: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
     lastFrameAtMs: Type.Optional(EpochMs),
+    /** How the stream is coded that it sends for viewing (masked: as the edge codes it); missing while unknown. */
+    codec: Type.Optional(Type.Union([Type.Literal('h264'), Type.Literal('h265')])),
   },
   { additionalProperties: false },
 )

@@ -158,12 +158,17 @@ export const EdgeStatus = Type.Object(
 )
 export type EdgeStatus = Static<typeof EdgeStatus>
 
+/** How a camera's stream is sent: as the camera codes it, or as H.264, converted at the edge if it is another. */
+export const Rendition = Type.Union([Type.Literal('source'), Type.Literal('h264')])
+export type Rendition = Static<typeof Rendition>
+
 /** Asks the edge to publish a camera's compressed stream as FLV to the hub, or to stop. Repeats are harmless. */
 export const RelayCommand = Type.Union([
   Type.Object(
     {
       action: Type.Literal('start'),
       cameraId: DeviceId,
+      rendition: Rendition,
       /** Path on the hub that takes the stream by a chunked POST, e.g. `/media/publish/cam-01`. */
       publishPath: Type.String({ pattern: '^/', maxLength: 200 }),
       /** The edge stops by itself after this time unless it is told again. A span, so that its clock does not matter. */
@@ -171,6 +176,9 @@ export const RelayCommand = Type.Union([
     },
     { additionalProperties: false },
   ),
-  Type.Object({ action: Type.Literal('stop'), cameraId: DeviceId }, { additionalProperties: false }),
+  Type.Object(
+    { action: Type.Literal('stop'), cameraId: DeviceId, rendition: Rendition },
+    { additionalProperties: false },
+  ),
 ])
 export type RelayCommand = Static<typeof RelayCommand>

@@ -3,7 +3,7 @@
  * play out of the media server. It is made for the first player and is over some seconds after the last one left.
  */
 import type { Readable } from 'node:stream'
-import type { RelayCommand } from '@patrolhub/protocol'
+import type { RelayCommand, Rendition } from '@patrolhub/protocol'
 import { type FlvTag, isAudioSequenceHeader, readVideoPacket, setTimestamp } from '@patrolhub/protocol/flv'
 import type { Logger } from 'pino'
 import { HubError } from '../errors.ts'
@@ -18,6 +18,8 @@ import { Timeline } from './timeline.ts'
 export interface CameraStreamOptions {
   cameraId: string
   edgeId: string
+  /** Two of one camera may live at once. */
+  rendition: Rendition
   limits: StreamLimits
   media: Pick<MediaServer, 'newAddress'>
   sendRelay(edgeId: string, command: RelayCommand): void | Promise<void>
@@ -126,17 +128,19 @@ export class CameraStream {
   close(why: string): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#send({ action: 'stop', cameraId: this.#options.cameraId })
+    const { cameraId, rendition } = this.#options
+    this.#send({ action: 'stop', cameraId, rendition })
     this.#publication?.stop(new HubError('HUB_STREAM_NOT_WANTED', why))
   }
 
   #ask(): void {
-    const { cameraId, limits } = this.#options
+    const { cameraId, rendition, limits } = this.#options
     this.#askedMs = performance.now()
     this.#send({
       action: 'start',
       cameraId,
-      publishPath: `/media/publish/${cameraId}`,
+      rendition,
+      publishPath: `/media/publish/${cameraId}${rendition === 'source' ? '' : `?rendition=${rendition}`}`,
       forSeconds: limits.relayAheadMs / 1000,
     })
   }

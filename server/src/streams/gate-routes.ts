@@ -2,7 +2,14 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { DeviceId, HISTORY_SPEEDS, type HistorySpeed, HistoryStretches, Uuid } from '@patrolhub/protocol'
+import {
+  DeviceId,
+  HISTORY_SPEEDS,
+  type HistorySpeed,
+  HistoryStretches,
+  Rendition,
+  Uuid,
+} from '@patrolhub/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { HubError } from '../errors.ts'
@@ -35,6 +42,12 @@ export function gateRoutes(gate: Gate, deps: GateRoutesDeps): FastifyPluginAsync
 const Params = Type.Object({ grantId: Uuid })
 const Camera = Type.Object({
   camera: Type.Optional(Type.String({ maxLength: 64, description: 'which camera, for a grant for a group' })),
+})
+const Live = Type.Object({
+  camera: Camera.properties.camera,
+  h265: Type.Optional(
+    Type.Boolean({ description: 'the player can play H.265; otherwise it is converted at the edge' }),
+  ),
 })
 const Position = Type.Object({
   camera: Camera.properties.camera,
@@ -75,12 +88,13 @@ function playRoutes(gate: Gate, { isSameOrigin }: GateRoutesDeps): FastifyPlugin
             'Live video as HTTP-FLV or WS-FLV, under an active grant of the caller; lasts until the grant ends',
           tags: ['streams'],
           params: Params,
-          querystring: Camera,
+          querystring: Live,
         },
       },
       (request, reply) => {
         const { grantId } = request.params
-        return play(request, reply, { grantId, cameraId: request.query.camera, kind: 'live' })
+        const { camera: cameraId, h265: playsH265 } = request.query
+        return play(request, reply, { grantId, cameraId, playsH265, kind: 'live' })
       },
     )
 
@@ -142,6 +156,7 @@ function edgeRoutes(gate: Gate, asks: EdgeAsks): FastifyPluginAsyncTypebox {
           summary: 'FLV of one camera from its edge, as long as somebody watches it',
           tags: ['streams'],
           params: Type.Object({ cameraId: DeviceId }),
+          querystring: Type.Object({ rendition: Type.Optional(Rendition) }),
           response: { 204: Type.Null() },
         },
       },
@@ -150,7 +165,9 @@ function edgeRoutes(gate: Gate, asks: EdgeAsks): FastifyPluginAsyncTypebox {
         // An aborted publisher is an ordinary end; without a listener it would be an exception.
         source?.on('error', () => undefined)
         try {
-          await gate.publish(request.edge, request.params.cameraId, source)
+          const { cameraId } = request.params
+          const { rendition = 'source' } = request.query
+          await gate.publish(request.edge, { cameraId, rendition }, source)
         } finally {
           source?.resume()
         }

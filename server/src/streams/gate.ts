@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import type { HistorySpan, HistorySpeed } from '@patrolhub/protocol'
+import type { CameraHealth, HistorySpan, HistorySpeed, Rendition } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import type { EdgeIdentity } from '../access/access.ts'
 import type { Principal } from '../access/principal.ts'
@@ -58,6 +58,8 @@ export interface GateDeps extends StreamsDeps {
 
 /** What a player asks for. Of history: where to begin, wall clock, and how fast. */
 export interface ToWatch extends Wanted {
+  /** The player can play H.265; for others it is converted. */
+  playsH265?: boolean | undefined
   atMs?: number | undefined
   speed?: HistorySpeed | undefined
 }
@@ -137,7 +139,11 @@ export class Gate {
   }
 
   /** Takes a publisher until it ends. Throws what it is to be told; see CameraStream.publish. */
-  async publish(edge: EdgeIdentity, cameraId: string, source: Readable | undefined): Promise<void> {
+  async publish(
+    edge: EdgeIdentity,
+    { cameraId, rendition }: { cameraId: string; rendition: Rendition },
+    source: Readable | undefined,
+  ): Promise<void> {
     try {
       const row = await this.#deps.relational.read
         .selectFrom('device')
@@ -147,7 +153,7 @@ export class Gate {
         .where('kind', '=', 'camera')
         .executeTakeFirst()
       if (!row) throw new HubError('HUB_NOT_FOUND', `edge ${edge.edgeId} has no camera ${cameraId}`)
-      const stream = this.#streams.get(cameraId)
+      const stream = this.#streams.get(keyOf(cameraId, rendition))
       if (!stream) throw new HubError('HUB_STREAM_NOT_WANTED', `nobody watches ${cameraId}`)
       if (!source) throw new HubError('HUB_STREAM_FORMAT', 'the request has no content')
       await stream.publish(source)
@@ -167,8 +173,8 @@ export class Gate {
   /** Looks at all that time decides, and at sessions that ended without the hub having ended them. */
   async look(): Promise<void> {
     const nowMs = performance.now()
-    for (const [cameraId, stream] of this.#streams) {
-      if (!stream.look(nowMs)) this.#streams.delete(cameraId)
+    for (const [key, stream] of this.#streams) {
+      if (!stream.look(nowMs)) this.#streams.delete(key)
     }
     for (const stream of this.#histories) stream.look(nowMs)
     await this.#lookAtSessions()
@@ -243,6 +249,8 @@ export class Gate {
     const { grant, camera } = admitted
     viewing.cameraId = camera.cameraId
     viewing.isDrill = grant.plan?.isDrill ?? false
+    const isUntouched = grant.history !== undefined || wanted.playsH265 === true
+    const rendition = isUntouched ? 'source' : await this.#renditionForAll(camera.cameraId)
     const stream = grant.history ? await this.#historyOf(camera, grant.history, wanted) : undefined
     if (stream) viewing.history = { atMs: wanted.atMs ?? grant.history!.fromMs, speed: wanted.speed ?? 1 }
     if (viewing.why) throw cutError(viewing.why)
@@ -255,7 +263,7 @@ export class Gate {
     }
     const leftMs = Math.min(Math.max(0, grant.endAtMs - this.#now()), MAX_TIMER_MS)
     viewing.expiry = setTimeout(() => this.#close(viewing, 'grant expired'), leftMs)
-    viewing.stream = stream ?? this.#streamOf(camera.cameraId, camera.edgeId)
+    viewing.stream = stream ?? this.#streamOf(camera, rendition)
     if (stream) this.#histories.add(stream)
     viewing.stream.attach(viewing.place)
   }
@@ -270,19 +278,32 @@ export class Gate {
     return new HistoryStream({ asked, atMs, speed: wanted.speed ?? 1, asks, limits: bounds })
   }
 
-  #streamOf(cameraId: string, edgeId: string): CameraStream {
-    const existing = this.#streams.get(cameraId)
+  /** What every player can play; a camera whose codec is not known yet is taken for one with H.264. */
+  async #renditionForAll(cameraId: string): Promise<Rendition> {
+    const row = await this.#deps.relational.read
+      .selectFrom('device')
+      .select('health')
+      .where('device_id', '=', cameraId)
+      .executeTakeFirst()
+    const health = row?.health ? (JSON.parse(row.health) as CameraHealth) : undefined
+    return health?.codec === 'h265' ? 'h264' : 'source'
+  }
+
+  #streamOf({ cameraId, edgeId }: TargetCamera, rendition: Rendition): CameraStream {
+    const key = keyOf(cameraId, rendition)
+    const existing = this.#streams.get(key)
     if (existing) return existing
     const { bounds, media, sendRelay } = this.#deps
     const stream = new CameraStream({
       cameraId,
       edgeId,
+      rendition,
       limits: bounds,
       media,
       sendRelay,
       log: this.#log,
     })
-    this.#streams.set(cameraId, stream)
+    this.#streams.set(key, stream)
     return stream
   }
 
@@ -355,6 +376,10 @@ export class Gate {
 /** One that has not been let in yet and named no camera is for the one camera that the grant is for. */
 function isKept({ cameraId }: Viewing, keeps: ReadonlySet<string>): boolean {
   return cameraId === '' ? keeps.size > 0 : keeps.has(cameraId)
+}
+
+function keyOf(cameraId: string, rendition: Rendition): string {
+  return `${cameraId} ${rendition}`
 }
 
 function cutError(why: WhyClosed): HubError {

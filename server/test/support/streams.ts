@@ -11,7 +11,15 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { Changes, Grant, HistoryCommand, RelayCommand, Role, Sensitivity } from '@patrolhub/protocol'
+import type {
+  Changes,
+  Grant,
+  HistoryCommand,
+  RelayCommand,
+  Rendition,
+  Role,
+  Sensitivity,
+} from '@patrolhub/protocol'
 import {
   encodeFlvHeader,
   FlvReader,
@@ -462,7 +470,7 @@ export class WarmEdge {
     hub: RelayingHub,
     edge: { edgeId: string; authorization: string },
     cameraId: string,
-    options: Parameters<typeof encode>[1] = {},
+    { rendition = 'source', ...options }: Parameters<typeof encode>[1] & { rendition?: Rendition } = {},
   ) {
     this.#hub = hub
     this.#edge = edge
@@ -473,6 +481,7 @@ export class WarmEdge {
     })
     hub.onRelay((edgeId, command) => {
       if (edgeId !== edge.edgeId || command.cameraId !== cameraId) return
+      if (command.rendition !== rendition) return
       if (command.action === 'stop') this.#post?.end()
       else if (!this.#post) this.#publish(command.publishPath)
     })

@@ -418,6 +418,8 @@ export const en = {
     withdraw: 'Withdraw request',
     connecting: 'Connecting to the camera …',
     offline: 'The camera sends no picture. Trying again …',
+    converted:
+      'This browser cannot play H.265, which the camera sends: the edge converts it to H.264 while you watch. That costs the edge computing power and a little of the picture’s sharpness.',
     interrupted: 'The picture was interrupted. Reconnecting …',
     refused: 'The grant has ended.',
     unsupported: 'This browser cannot play live video (Media Source Extensions are missing).',

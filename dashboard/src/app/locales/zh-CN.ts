@@ -416,6 +416,8 @@ export const zhCN: typeof en = {
     withdraw: '撤回申请',
     connecting: '正在连接摄像机……',
     offline: '摄像机没有画面，正在重试……',
+    converted:
+      '此浏览器无法播放摄像机发送的 H.265：观看期间由边缘节点转换为 H.264，会占用边缘节点的算力，画面清晰度略有下降。',
     interrupted: '画面中断，正在重新连接……',
     refused: '调阅授权已结束。',
     unsupported: '此浏览器不能播放实时视频（缺少 Media Source Extensions）。',

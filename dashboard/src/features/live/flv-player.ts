@@ -38,9 +38,15 @@ const REFUSALS: ReadonlySet<number> = new Set([401, 403, 404])
 
 Mpegts.LoggingControl.applyConfig({ enableAll: false })
 
-/** Where the stream is, by HTTP or by WebSocket. */
-function addressOf(playPath: string, way: 'http' | 'ws'): string {
+/** What the player cannot play, the edge converts. */
+export function playsH265(): boolean {
+  return MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L120.90"')
+}
+
+/** Where the stream is, by HTTP or by WebSocket, and whether H.265 may come. */
+function addressOf(playPath: string, way: 'http' | 'ws', asksH265: boolean): string {
   const address = new URL(playPath, location.href)
+  if (asksH265) address.searchParams.set('h265', 'true')
   if (way === 'ws') address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:'
   return address.href
 }
@@ -57,6 +63,7 @@ export class FlvPlayer {
   #hasPlayed = false
   /** Something between here and the hub may hold an endless answer back; a WebSocket it lets through. */
   #way: 'http' | 'ws' = 'http'
+  #asksH265 = playsH265()
 
   constructor(options: FlvPlayerOptions) {
     this.#options = options
@@ -77,7 +84,7 @@ export class FlvPlayer {
         isLive: true,
         hasAudio: false,
         hasVideo: true,
-        url: addressOf(playPath, this.#way),
+        url: addressOf(playPath, this.#way, this.#asksH265),
       },
       {
         enableWorker: false,
@@ -89,7 +96,9 @@ export class FlvPlayer {
       },
     )
     this.#player = player
-    player.on(Mpegts.Events.ERROR, (_type: string, detail: string, info: { code?: number } | undefined) => {
+    player.on(Mpegts.Events.ERROR, (type: string, detail: string, info: { code?: number } | undefined) => {
+      // A browser may say that it plays H.265 and still fail at what a camera makes of it.
+      if (type === Mpegts.ErrorTypes.MEDIA_ERROR && !this.#hasPlayed) this.#asksH265 = false
       this.#failed(detail, info?.code)
     })
     player.on(Mpegts.Events.LOADING_COMPLETE, () => this.#again('interrupted'))

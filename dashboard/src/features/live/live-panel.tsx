@@ -1,4 +1,4 @@
-import type { Sensitivity } from '@patrolhub/protocol'
+import type { CameraHealth, Sensitivity } from '@patrolhub/protocol'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -16,7 +16,7 @@ import { PendingGrant } from './pending-grant.tsx'
 
 interface LivePanelProps {
   /** One whose sensitivity is not known lies outside the scope. */
-  camera: { cameraId: string; name: string; sensitivity?: Sensitivity }
+  camera: { cameraId: string; name: string; sensitivity?: Sensitivity; health?: CameraHealth }
   incidentId?: string
 }
 
@@ -54,6 +54,7 @@ export function LivePanel({ camera, incidentId }: LivePanelProps) {
           name={camera.name}
           playPath={playPath}
           onStop={grant.target.kind === 'group' ? () => setStopped(true) : undefined}
+          codec={camera.health?.codec}
         />
       ) : grant?.state === 'pending' ? (
         <PendingGrant grant={grant} />

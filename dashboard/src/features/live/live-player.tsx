@@ -1,4 +1,4 @@
-import type { Grant } from '@patrolhub/protocol'
+import type { CameraHealth, Grant } from '@patrolhub/protocol'
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -9,20 +9,22 @@ import { Button } from '../../ui/button.tsx'
 import { DrillMark } from '../../ui/drill-mark.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
 import { ViewerMark } from '../../ui/viewer-mark.tsx'
-import { FlvPlayer, type PlayerState } from './flv-player.ts'
+import { FlvPlayer, type PlayerState, playsH265 } from './flv-player.ts'
 import styles from './live-player.module.css'
 import { useEndGrant } from './use-end-grant.ts'
 
-/** The live picture under an active grant, until it ends or is stopped. */
 interface LivePlayerProps {
   grant: Grant
   name: string
   playPath: string
+  /** What the camera sends, where that is known. */
+  codec: CameraHealth['codec'] | undefined
   /** Stops playing without ending the grant, which is for more than this camera. */
   onStop?: () => void
 }
 
-export function LivePlayer({ grant, name, playPath, onStop }: LivePlayerProps) {
+/** The live picture under an active grant, until it ends or is stopped. */
+export function LivePlayer({ grant, name, playPath, codec, onStop }: LivePlayerProps) {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const video = useRef<HTMLVideoElement>(null)
@@ -97,6 +99,7 @@ export function LivePlayer({ grant, name, playPath, onStop }: LivePlayerProps) {
           {t('live.stop')}
         </Button>
       </div>
+      {codec === 'h265' && !playsH265() ? <p className={styles.converted}>{t('live.converted')}</p> : null}
       <ErrorNote error={end.error} />
     </div>
   )
