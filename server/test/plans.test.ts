@@ -136,6 +136,9 @@ describe('a plan', () => {
     const watching = (await hub.ask(chief, 'GET', `/api/plans/${plan.planId}/watching`)).json as PlanWatching
     expect(watching.viewings).toMatchObject([{ cameraName: 'Camera pub' }])
     expect(watching.grants.map(({ userId }) => userId)).toEqual([commander.userId])
+    // A plan of many does not hide the requests that wait for an answer.
+    const { items } = (await hub.ask(second, 'GET', '/api/grants')).json as { items: Grant[] }
+    expect(items.filter((one) => one.plan)).toEqual([])
 
     const ended = await end(chief, plan)
     expect(ended.json.activations[0].endedAtMs).toBeGreaterThan(0)

@@ -236,10 +236,6 @@ describe('the pages', () => {
       .getByRole('row', { name: /Name of wang\.wei.*gate/ })
       .first()
       .waitFor()
-    if (process.env.PATROLHUB_TEST_SHOTS) {
-      await page.screenshot({ path: `${process.env.PATROLHUB_TEST_SHOTS}/plans.png` })
-      await commander.screenshot({ path: `${process.env.PATROLHUB_TEST_SHOTS}/plan-live.png` })
-    }
     await active.getByRole('button', { name: 'End plan' }).click()
     await active.waitFor({ state: 'detached' })
     await commander.getByText('Live video needs a grant').waitFor()
@@ -266,9 +262,6 @@ describe('the pages', () => {
     await page.goto(`${hub.url}/approvals`)
     const waiting = page.getByRole('listitem', { name: 'Name of zhao.min, gate' })
     await waiting.getByText('a car drove over the border').waitFor()
-    if (process.env.PATROLHUB_TEST_SHOTS) {
-      await asker.screenshot({ path: `${process.env.PATROLHUB_TEST_SHOTS}/outside.png` })
-    }
     await waiting.getByRole('button', { name: 'Approve' }).click()
     await plays(asker)
 

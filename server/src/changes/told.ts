@@ -82,7 +82,8 @@ export async function messagesFor(
     ),
     ...grants.map(
       ({ region, userId, grant }): PushMessage => ({
-        target: { region, userId },
+        // Of a plan there may be hundreds at once: whoever looks after the plan reads them with it.
+        target: grant.plan ? { userId } : { region, userId },
         event: { event: 'grant', payload: grant },
       }),
     ),

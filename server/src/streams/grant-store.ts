@@ -276,7 +276,10 @@ export async function grantsOf(
   return toRecords(db, rows)
 }
 
-/** Others' grants for cameras inside the scope that ended after `sinceMs` or are open. */
+/**
+ * Others' grants for cameras inside the scope that ended after `sinceMs` or are open; those that a plan gave, which may be
+ * hundreds, are shown with the plan.
+ */
 export async function grantsInScope(
   db: DbOrTransaction,
   who: Scoped & { userId: string },
@@ -285,6 +288,7 @@ export async function grantsInScope(
 ): Promise<GrantRecord[]> {
   const rows = await select(db, times.nowMs)
     .where('viewing_grant.user_id', '!=', who.userId)
+    .where('viewing_grant.activation_id', 'is', null)
     .where((eb) => inScope(who, eb.ref('viewing_grant.region')))
     .where('viewing_grant.end_at_ms', '>', times.sinceMs)
     .orderBy('viewing_grant.created_at_ms', 'desc')

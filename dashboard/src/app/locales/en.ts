@@ -539,6 +539,7 @@ export const en = {
     endNow: 'End plan',
     staysClosed: 'Cameras that need a second person stay closed until somebody else has approved the plan.',
     watching: 'Who watches now',
+    who: 'Who',
     nobodyWatches: 'Nobody watches under this plan.',
     openedTo: 'Opened to',
     openedToNobody: 'Nobody is in the command.',

@@ -535,6 +535,7 @@ export const zhCN: typeof en = {
     endNow: '结束预案',
     staysClosed: '需第二人批准的摄像机，在他人批准预案之前保持关闭。',
     watching: '正在观看',
+    who: '人员',
     nobodyWatches: '无人按本预案观看。',
     openedTo: '已开放给',
     openedToNobody: '没有指挥人员。',

@@ -1,7 +1,10 @@
 import type { Grant } from '@patrolhub/protocol'
-import { useQuery } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
-import { planWatchingQuery } from '../../lib/queries.ts'
+import { api } from '../../lib/api.ts'
+import { keys, planWatchingQuery } from '../../lib/queries.ts'
+import { useMay } from '../../lib/session.ts'
+import { Button } from '../../ui/button.tsx'
 import { DataTable } from '../../ui/data-table.tsx'
 import { EmptyNote, ErrorNote } from '../../ui/notes.tsx'
 import { StateMark } from '../../ui/state-mark.tsx'
@@ -17,9 +20,28 @@ function Opened({ grant }: { grant: Grant }) {
   )
 }
 
+/** Takes it back from one person for the rest of the activation. */
+function RevokeButton({ grant }: { grant: Grant }) {
+  const { t } = useTranslation()
+  const queries = useQueryClient()
+  const revoke = useMutation({
+    mutationFn: () => api.delete<unknown>(`/api/grants/${grant.grantId}`),
+    onSettled: () => queries.invalidateQueries({ queryKey: keys.plans }),
+  })
+  return (
+    <>
+      <Button look="danger" isBusy={revoke.isPending} onClick={() => revoke.mutate()}>
+        {t('approval.revoke')}
+      </Button>
+      <ErrorNote error={revoke.error} />
+    </>
+  )
+}
+
 /** What an active plan has opened to whom, and who watches what now. */
 export function PlanWatching({ planId }: { planId: string }) {
   const { t } = useTranslation()
+  const may = useMay()
   const { data, error, refetch } = useQuery(planWatchingQuery(planId))
   if (!data) return <ErrorNote error={error} onRetry={() => void refetch()} />
   return (
@@ -32,7 +54,7 @@ export function PlanWatching({ planId }: { planId: string }) {
           rows={data.viewings}
           rowKey={({ viewingId }) => viewingId}
           columns={[
-            { title: t('approval.who'), cell: ({ userName }) => userName },
+            { title: t('plan.who'), cell: ({ userName }) => userName },
             { title: t('approval.camera'), cell: ({ cameraName }) => cameraName },
             { title: t('approval.begin'), cell: ({ openedAtMs }) => <TimeText atMs={openedAtMs} /> },
           ]}
@@ -46,10 +68,15 @@ export function PlanWatching({ planId }: { planId: string }) {
           rows={data.grants}
           rowKey={({ grantId }) => grantId}
           columns={[
-            { title: t('approval.who'), cell: ({ userName }) => userName },
+            { title: t('plan.who'), cell: ({ userName }) => userName },
             { title: t('plan.group'), cell: ({ target }) => target.name },
             { title: t('approval.state'), cell: (grant) => <Opened grant={grant} /> },
             { title: t('approval.approver'), cell: ({ approverName }) => approverName ?? '–' },
+            {
+              title: t('approval.action'),
+              cell: (grant) =>
+                grant.state === 'active' && may('grant.revoke-any') ? <RevokeButton grant={grant} /> : null,
+            },
           ]}
         />
       ) : null}
