@@ -37,6 +37,18 @@ const NEEDS = {
     services: ['mosquitto.service'],
     without: 'the tests against another MQTT broker cannot run',
   },
+  mosquittoClients: {
+    title: 'mosquitto_pub',
+    packages: ['mosquitto-clients'],
+    program: 'mosquitto_pub',
+    without: 'the examples of the guide for devices cannot be run',
+  },
+  curl: {
+    title: 'curl',
+    packages: ['curl'],
+    program: 'curl',
+    without: 'the examples of the guide for devices cannot be run',
+  },
   influxdb: {
     title: 'InfluxDB',
     packages: ['influxdb'],
@@ -107,6 +119,8 @@ const NEEDS_OF = {
     'ffmpeg',
     'chromium',
     'mosquitto',
+    'mosquittoClients',
+    'curl',
     'influxdb',
     'victoriametrics',
     'postgresql',
