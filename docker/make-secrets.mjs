@@ -83,6 +83,8 @@ function filesOf() {
     metrics_token: secret(),
     // Of what the hubs keep encrypted; all of them need the same.
     secrets_key: randomBytes(32).toString('base64'),
+    // Signs what is exported: one fingerprint for all of them.
+    export_key: generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
     // Seals the record of who did what; all of them need the same.
     seal_key: generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
     // Stays empty until `edge add` prints one; compose wants the file to be there.

@@ -21,13 +21,14 @@ const TO_MS = Date.now() - 3_600_000
 const SPAN = { fromMs: TO_MS - 60_000, toMs: TO_MS }
 const FIRST = { fromMs: SPAN.fromMs, toMs: SPAN.fromMs + 20_000 }
 const SECOND = { fromMs: SPAN.fromMs + 30_000, toMs: SPAN.toMs }
+const MAX_BYTES = 18 * 2 ** 20
 let hub: StreamsHub
 let edge: Awaited<ReturnType<StreamsHub['edge']>>
 let clip: Buffer
 let answer: (ask: HistoryAsk) => void
 
 beforeAll(async () => {
-  hub = await startStreamsHub({ limits: { watchMs: 50 }, exportLimits: { maxBytes: 2 ** 25 } })
+  hub = await startStreamsHub({ limits: { watchMs: 50 }, exportLimits: { maxBytes: MAX_BYTES } })
   edge = await hub.edge([{ cameraId: 'cam' }])
   const file = join(hub.folder, 'clip.mp4')
   const lavfi = 'testsrc2=size=160x120:rate=10:duration=2'
@@ -62,6 +63,13 @@ function post(ask: HistoryAsk, type: string, body: Buffer, more: Record<string, 
   request.on('response', (response) => response.resume())
   request.on('error', () => undefined)
   request.end(body)
+}
+/** A part of an MP4 that says nothing. */
+function freeBox(bytes: number): Buffer {
+  const box = Buffer.alloc(bytes)
+  box.writeUInt32BE(bytes)
+  box.write('free', 4, 'latin1')
+  return box
 }
 const say = (ask: HistoryAsk, value: object) =>
   post(ask, 'application/json', Buffer.from(JSON.stringify(value)))
@@ -267,7 +275,7 @@ describe('an export', () => {
 
   it('is cut in the middle of a download by what ends its grant or the session', async () => {
     // More than sockets hold by themselves.
-    const large = Buffer.concat([clip.subarray(0, 64), Buffer.alloc(15 * 2 ** 20)])
+    const large = Buffer.concat([clip, freeBox(8 * 2 ** 20)])
     answer = (ask) => {
       if (ask.action === 'list') give(ask)
       else post(ask, 'video/mp4', large, { 'x-patrolhub-from-ms': String(ask.fromMs) })
@@ -309,10 +317,17 @@ describe('an export', () => {
       if (ask.action === 'list') give(ask)
       else post(ask, 'video/mp4', bytes, { 'x-patrolhub-from-ms': String(ask.fromMs) })
     }
-    expect(await problem(clips(Buffer.alloc(2 ** 25 + 1)))).toBe(
+    expect(await problem(clips(Buffer.alloc(MAX_BYTES + 1)))).toBe(
       'the clips are larger than one package takes',
     )
     expect(await problem(clips(Buffer.from('this is no video')))).toBe('the edge sent no MP4')
+    // Two seconds of video for a stretch of half a one.
+    const brief = { fromMs: SPAN.fromMs, toMs: SPAN.fromMs + 500 }
+    const long = await problem((ask) => {
+      if (ask.action === 'list') say(ask, { stretches: [brief] })
+      else post(ask, 'video/mp4', clip, { 'x-patrolhub-from-ms': String(ask.fromMs) })
+    })
+    expect(long).toBe('the edge sent a clip that is longer than was asked for')
     let grantId = ''
     answer = (ask) => {
       if (ask.action === 'list') give(ask)
