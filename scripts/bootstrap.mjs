@@ -16,6 +16,7 @@ import { runProgram } from './setup/run-program.mjs'
 const beganAtMs = Date.now()
 
 /** Those that look at the dashboard in a browser. */
+const BENCHES_WITH_CAMERAS = new Set(['edge-density'])
 const BENCHES_ON_SCREEN = new Set(['glass-to-glass'])
 
 /** @type {Record<string, { does: string, run: (args: string[]) => Promise<number> }>} */
@@ -98,7 +99,9 @@ const COMMANDS = {
       }
       await ensurePackages()
       const isOnScreen = BENCHES_ON_SCREEN.has(name)
-      await ensurePrograms(isOnScreen ? 'bench on screen' : 'bench', { mayLack: false })
+      const hasCameras = BENCHES_WITH_CAMERAS.has(name)
+      const needs = isOnScreen ? 'bench on screen' : hasCameras ? 'bench with cameras' : 'bench'
+      await ensurePrograms(needs, { mayLack: false })
       await ensureModels()
       if (isOnScreen) await ensureDashboard()
       return node([`test/bench/${name}.ts`, ...args])

@@ -114,6 +114,7 @@ const NEEDS_OF = {
   edge: ['ffmpeg'],
   demo: ['ffmpeg'],
   bench: ['ffmpeg'],
+  'bench with cameras': ['ffmpeg', 'gstreamer'],
   'bench on screen': ['ffmpeg', 'chromium', 'gstreamer'],
   test: [
     'ffmpeg',

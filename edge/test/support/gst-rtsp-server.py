@@ -4,6 +4,8 @@ Prints one line of JSON, {"port": N}, once it accepts connections, and ends on S
 closes, so that it never outlives the test that started it. A line `stall` on standard input makes the picture
 stand still without closing any connection (the pipeline is paused); `resume` lets it go on.
 
+With --untouched the pictures of a Matroska clip are sent as they are coded there, which costs next to nothing.
+
 With --stamped every picture carries the time at which it was taken, as cells across its top that are black (0) or
 white (1): 40 bits of epoch milliseconds and 8 bits of checksum, the sum of the five bytes; see picture-stamp.ts.
 """
@@ -68,6 +70,10 @@ class StampedPictures:
 
 
 def launch_line(options):
+    if options.untouched:
+        parser, payloader = ("h265parse", "rtph265pay") if options.codec == "h265" else ("h264parse", "rtph264pay")
+        source = f"filesrc location={options.clip} ! matroskademux ! {parser}"
+        return f"( {source} ! {payloader} name=pay0 pt=96 config-interval=-1 )"
     if options.stamped:
         source = "appsrc name=stamped is-live=true do-timestamp=true format=time max-buffers=2 leaky-type=downstream"
     elif options.clip:
@@ -110,6 +116,7 @@ def main():
     arguments.add_argument("--bframes", type=int, default=0)
     arguments.add_argument("--bitrate", type=int, default=1500)
     arguments.add_argument("--clock", action="store_true")
+    arguments.add_argument("--untouched", action="store_true")
     arguments.add_argument("--stamped", action="store_true")
     arguments.add_argument("--user")
     arguments.add_argument("--password")

@@ -20,6 +20,8 @@ export interface GstCameraOptions {
   bitrate?: number
   /** Pictures that carry the time at which they were taken; see picture-stamp.ts. */
   stamped?: boolean
+  /** The pictures of a Matroska clip as they are coded there; all options of coding count for nothing. */
+  untouched?: boolean
   pattern?: string
   user?: string
   password?: string

@@ -1,0 +1,153 @@
+/**
+ * How soon a person who enters a quiet scene is alerted. When each person can be seen is told by the detector itself,
+ * shown every picture of the scene beforehand: the first of them in which it is sure, after seconds without anybody.
+ * Latency runs from the arrival of that picture at the edge to the moment at which the alert is ready to be written.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import type { Logger } from 'pino'
+import { Value } from 'typebox/value'
+import { RuleConfig } from '../../../edge/src/config/rules.ts'
+import { DetectorPool } from '../../../edge/src/detect/detector-pool.ts'
+import type { LoadedModelInfo } from '../../../edge/src/detect/model-file.ts'
+import { EvidenceStore } from '../../../edge/src/evidence/evidence-store.ts'
+import { CameraPipeline } from '../../../edge/src/pipeline.ts'
+import { cameraConfig } from '../../../edge/test/support/camera.ts'
+import { startGstCamera } from '../../../edge/test/support/gst-rtsp.ts'
+import { type RateControl, SCENES, type SceneName, sceneFile } from './scenes.ts'
+
+const run = promisify(execFile)
+/** Pictures a second that the detector is shown beforehand. */
+const TRUTH_FPS = 12.5
+const SURE_SCORE = 0.4
+/** The scene has been quiet for this long before somebody enters it. */
+const QUIET_MS = 3000
+/** A camera needs some groups of pictures to be known. */
+const SETTLE_MS = 6000
+/** An alert later than this belongs to something else. */
+const MISSED_MS = 5000
+
+export interface Entrances {
+  scene: SceneName
+  rate: RateControl
+  /** Moments in the scene, ms, and how long the alert took; `null` if there was none. */
+  found: { enteredMs: number; latencyMs: number | null }[]
+  decodedShare: number
+}
+
+export interface EntranceOptions {
+  scene: SceneName
+  rate: RateControl
+  decode: 'needed' | 'full'
+  model: LoadedModelInfo
+  log: Logger
+}
+
+/** When people can be seen for the first time after a quiet stretch, ms in the scene. */
+export async function entrancesOf(file: string, pool: DetectorPool): Promise<number[]> {
+  const { widthPx, heightPx } = pool.frameFormat
+  const filter = `fps=${TRUTH_FPS},scale=${widthPx}:234:flags=bilinear,pad=${widthPx}:${heightPx}:0:0:color=0x727272`
+  const { stdout } = await run(
+    'ffmpeg',
+    ['-nostdin', '-v', 'error', '-i', file, '-vf', filter, '-pix_fmt', 'bgr24', '-f', 'rawvideo', '-'],
+    { encoding: 'buffer', maxBuffer: 1024 ** 3 },
+  )
+  const bytes = widthPx * heightPx * 3
+  const entered: number[] = []
+  let lastSeenMs = Number.NEGATIVE_INFINITY
+  for (let index = 0; (index + 1) * bytes <= stdout.length; index += 1) {
+    const atMs = (index * 1000) / TRUTH_FPS
+    const detections = await pool.submit({
+      cameraId: 'truth',
+      capturedAtMs: atMs,
+      streamMs: atMs,
+      widthPx,
+      heightPx,
+      pictureWidthPx: widthPx,
+      pictureHeightPx: 234,
+      isStill: false,
+      data: new Uint8Array(stdout.subarray(index * bytes, (index + 1) * bytes)),
+    })
+    if (!detections?.some(({ className, score }) => className === 'person' && score >= SURE_SCORE)) continue
+    if (atMs - lastSeenMs > QUIET_MS && atMs > SETTLE_MS) entered.push(atMs)
+    lastSeenMs = atMs
+  }
+  return entered
+}
+
+/** Plays the scene once from a real RTSP server into a camera's whole pipeline. */
+export async function playEntrances(options: EntranceOptions): Promise<Entrances> {
+  const { scene, rate, decode, model, log } = options
+  const file = await sceneFile(scene, rate)
+  const pool = new DetectorPool({ model, workers: 1, log })
+  const folder = mkdtempSync(join(tmpdir(), 'patrolhub-bench-'))
+  const closing = new AbortController()
+  await pool.start(closing.signal)
+  const entered = await entrancesOf(file, pool)
+  const gst = await startGstCamera({ clip: file, untouched: true })
+  const evidence = new EvidenceStore({
+    dataDir: folder,
+    hubUrl: 'http://127.0.0.1:9',
+    edgeId: 'edge-1',
+    token: 'no-hub-is-there-now',
+    log,
+    announce: async () => undefined,
+  })
+  await evidence.start(closing.signal)
+  const alertedAtMs: number[] = []
+  const pipeline = new CameraPipeline({
+    camera: cameraConfig(gst.url, { decode, rules: [everywhere()] }),
+    pool,
+    model: { id: model.entry.id, sha256: model.entry.sha256 },
+    evidence,
+    onAlert: async () => void alertedAtMs.push(Date.now()),
+    log,
+  })
+  /** Wall clock at which the scene's first picture arrived. */
+  let beganAtMs = Number.POSITIVE_INFINITY
+  pipeline.capture.onFrame(({ capturedAtMs, streamMs }) => {
+    beganAtMs = Math.min(beganAtMs, capturedAtMs - streamMs)
+  })
+  try {
+    pipeline.start(closing.signal)
+    await delay(SCENES[scene].seconds * 1000 + 1000)
+    const { seen, decoded } = pipeline.capture.pictures
+    const found = entered.map((enteredMs) => {
+      const atMs = beganAtMs + enteredMs
+      const alert = alertedAtMs.find((each) => each >= atMs && each < atMs + MISSED_MS)
+      return { enteredMs, latencyMs: alert === undefined ? null : Math.round(alert - atMs) }
+    })
+    return { scene, rate, found, decodedShare: Math.round((100 * decoded) / Math.max(1, seen)) / 100 }
+  } finally {
+    await pipeline.close()
+    await evidence.close()
+    await gst.stop()
+    await pool.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Alerts whoever is there at once. */
+function everywhere(): RuleConfig {
+  const rule = {
+    kind: 'intrusion',
+    name: 'Everywhere',
+    zone: [
+      [0, 0],
+      [1, 0],
+      [1, 1],
+      [0, 1],
+    ],
+    classes: ['person'],
+    minSeconds: 0,
+    cooldownSeconds: 0,
+    severity: 'major',
+  }
+  const filled = Value.Default(RuleConfig, rule)
+  if (!Value.Check(RuleConfig, filled)) throw new Error('the rule of the bench is not valid any more')
+  return filled
+}
