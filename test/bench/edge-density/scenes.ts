@@ -11,7 +11,7 @@ import { assetsFolder, REPOSITORY } from '../../simulator/footage.ts'
 const run = promisify(execFile)
 const CACHE = join(REPOSITORY, '.cache', 'footage', 'density')
 /** Part of the file names: change it when the clips change. */
-const VERSION = 1
+const VERSION = 2
 const FPS = 25
 const GOP = 2 * FPS
 
@@ -37,9 +37,13 @@ const WIDE = 'scale=1920:1440,crop=1920:1080'
 
 /** Scenes by name; each from a clip of the assets folder. */
 export const SCENES = {
-  /** One picture of a square, shown on: nothing moves but the noise. */
-  quiet: { source: 'vtest.avi', filter: `loop=-1:size=1,setpts=N/10/TB,${WIDE}`, seconds: 30 },
-  /** The same square with people in view all the time. */
+  /** One picture of an empty room, shown on: nothing moves but the noise. */
+  quiet: {
+    source: 'one-by-one-person.mp4',
+    filter: 'loop=-1:size=1,setpts=N/10/TB,scale=1920:1080',
+    seconds: 30,
+  },
+  /** A square with people in view all the time. */
   busy: { source: 'vtest.avi', filter: WIDE, seconds: 30 },
   /** A room that people enter one by one. */
   room: { source: 'one-by-one-person.mp4', filter: 'scale=1920:1080', seconds: 75 },
