@@ -10,6 +10,8 @@ import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
+import { RtspCamera } from '../../test/simulator/rtsp-camera.ts'
+import { makeTestClip } from '../../test/simulator/test-clip.ts'
 import { CameraCapture, type CameraCaptureOptions, type CaptureState } from '../src/capture/camera-capture.ts'
 import type { Frame } from '../src/capture/frame.ts'
 import { cameraConfig, FORMAT, isAlive, readableLog } from './support/camera.ts'
@@ -182,6 +184,88 @@ describe('capture of a real RTSP camera', () => {
     const before = watched.frames.length
     await frames(watched, before + 3)
     expect(watched.capture.state.state).toBe('online')
+  })
+})
+
+describe('a camera that misbehaves', () => {
+  it('is read again when it comes back with another size and codec, and once more when it goes back', async () => {
+    const camera = await gstCamera()
+    const watched = watch(camera.url)
+    await frames(watched, 3)
+    await camera.stop()
+    await state(watched, 'offline')
+    const other = await gstCamera({ port: camera.port, codec: 'h265', width: 640, height: 480 })
+    // 4:3 in a frame of 416 × 256.
+    const isOther = () => watched.frames.at(-1)!.frame.pictureWidthPx === 341
+    await waitFor('frames of the other size', isOther, { seen: () => watched.states })
+    await state(watched, 'online')
+    await other.stop()
+    await state(watched, 'offline')
+    await gstCamera({ port: camera.port })
+    await waitFor('frames of the first size', () => !isOther(), { seen: () => watched.states })
+    await state(watched, 'online')
+  })
+
+  it('that sends garbage is told of, hurts no neighbour, and is read again when it has come to its senses', async () => {
+    const { clip, fps } = await makeTestClip()
+    const mad = new RtspCamera({ clip, fps })
+    const sane = new RtspCamera({ clip, fps })
+    for (const camera of [mad, sane]) {
+      await camera.start()
+      cleanups.push(() => camera.close())
+    }
+    const watched = watch(mad.url, { stallMs: 1500, connectMs: 3000 })
+    const neighbour = watch(sane.url)
+    await frames(watched, 3)
+    await frames(neighbour, 3)
+    const ofNeighbour = neighbour.capture.runs
+    mad.fault = 'garbage'
+    await waitFor('trouble', () => ['degraded', 'offline'].includes(watched.capture.state.state), {
+      seen: () => watched.states,
+    })
+    expect(watched.capture.state.why).not.toBe('')
+    mad.fault = 'none'
+    const before = watched.frames.length
+    await frames(watched, before + 5)
+    await state(watched, 'online')
+    expect(neighbour.capture.runs).toBe(ofNeighbour)
+    expect(neighbour.states.map((each) => each.state)).toEqual(['connecting', 'online'])
+  })
+})
+
+describe('decoding only what is needed', () => {
+  it.each(['h264', 'h265'] as const)(
+    'decodes key frames while nothing moves, and tells of the moments between them (%s)',
+    async (codec) => {
+      const watched = watch((await gstCamera({ codec, pattern: 'smpte75', fps: 10, gop: 10 })).url)
+      const stills: number[] = []
+      watched.capture.onStill(({ streamMs }) => stills.push(streamMs))
+      await waitFor('quiet moments', () => stills.length >= 6, { seen: () => watched.states })
+      const quiet = watched.frames.filter(({ frame }) => frame.streamMs > stills[0]!)
+      expect(quiet.length).toBeGreaterThan(0)
+      for (const { frame, gotAtMs } of quiet) {
+        expect(frame.isStill).toBe(true)
+        expect(frame.streamMs % 1000).toBe(watched.frames[0]!.frame.streamMs % 1000)
+        expect(gotAtMs - frame.capturedAtMs).toBeLessThan(500)
+      }
+      expect(watched.capture.decodesAllBecause).toBe('')
+      // Anybody who knows better can have all of them.
+      const { decoded, seen } = watched.capture.pictures
+      watched.capture.keepAwake()
+      await waitFor('more pictures', () => watched.capture.pictures.seen >= seen + 15)
+      expect(watched.capture.pictures.decoded - decoded).toBeGreaterThanOrEqual(15)
+    },
+  )
+
+  it('goes on when the decoder is killed', async () => {
+    const watched = watch((await gstCamera()).url)
+    await frames(watched, 2)
+    const { decoderPid } = watched.capture
+    process.kill(decoderPid!, 'SIGKILL')
+    await state(watched, 'offline')
+    expect(watched.capture.state.why).toContain('cannot be decoded')
+    await state(watched, 'online')
+    expect(watched.capture.decoderPid).not.toBe(decoderPid)
   })
 })
 

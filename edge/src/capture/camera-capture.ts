@@ -265,6 +265,9 @@ export class CameraCapture {
       masks: this.camera.masks,
       ioTimeoutMs: this.#timings.stallMs,
       onFrame: this.#selective ? undefined : (frame) => this.#takeFrame(frame, false),
+      onCodec: (codec) => {
+        if (this.#containerOf(codec) !== this.#container) void run.stop(`the camera sends ${codec} now`)
+      },
       onCompressed: (chunk, arrivedAtMs) => this.#takeCompressed(chunk, arrivedAtMs),
     })
     this.#run = run
@@ -293,15 +296,19 @@ export class CameraCapture {
   }
 
   #chooseContainer(end: CaptureRunEnd): boolean {
-    // A masked stream is coded here, as H.264 whatever the camera sends.
-    if (end.codec === '' || this.camera.masks.length > 0) return false
-    const container = CONTAINER_BY_CODEC[end.codec] ?? 'none'
+    if (end.codec === '') return false
+    const container = this.#containerOf(end.codec)
     const why = container === 'none' ? `live viewing is not possible: FLV cannot carry ${end.codec}` : ''
     this.#flv.setUnavailable(why)
     if (container === this.#container) return false
     this.#log.info({ codec: end.codec, container }, 'the codec decides how the compressed stream is carried')
     this.#container = container
     return true
+  }
+
+  /** A masked stream is coded here, as H.264 whatever the camera sends. */
+  #containerOf(codec: string): Container {
+    return this.camera.masks.length > 0 ? 'flv' : (CONTAINER_BY_CODEC[codec] ?? 'none')
   }
 
   #takeCompressed(chunk: Buffer, arrivedAtMs: number): void {

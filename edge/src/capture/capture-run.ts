@@ -15,6 +15,8 @@ import { makeSocketFolder } from './socket-folder.ts'
 export interface CaptureRunOptions extends Omit<CaptureCommandOptions, 'frames' | 'socketPath'> {
   /** Without it ffmpeg decodes nothing. */
   onFrame: ((frame: RawFrame) => void) | undefined
+  /** The codec of the camera's video as ffmpeg names it, as soon as it is known. */
+  onCodec?: (codec: string) => void
   /** Bytes of the compressed stream, with the wall clock of their arrival. May throw: that ends the run. */
   onCompressed: (chunk: Buffer, arrivedAtMs: number) => void
 }
@@ -99,7 +101,9 @@ export class CaptureRun {
 
   #readLine(line: string, infos: FrameInfoReader, assembler: FrameAssembler | undefined): void {
     if (!assembler || !line.includes('showinfo')) {
+      const { codec } = this.#diagnosis
       this.#diagnosis.add(line)
+      if (this.#diagnosis.codec !== codec) this.#options.onCodec?.(this.#diagnosis.codec)
       return
     }
     const info = infos.read(line)
