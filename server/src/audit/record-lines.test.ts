@@ -109,6 +109,26 @@ describe('an export', () => {
     )
   })
 
+  it('whose lines say the same in other words is refused at that line', () => {
+    const made = makeRecord({ entries: chainOf([{ a: 1 }, { a: 'x' }]), keys: [first], sealEvery: 2 })
+    const lines = linesOf(made.items, first)
+    const others: [number, (line: string) => string][] = [
+      [2, (line) => line.replace(',', ', ')],
+      [3, (line) => line.replace('"a":1', '"a":1.0')],
+      [4, (line) => line.replace('"x"', '"\\u0078"')],
+      [4, (line) => line.replace('"a":"x"', '"a":"y","a":"x"')],
+    ]
+    for (const [line, change] of others) {
+      const edited = lines.map((text, index) => (index === line - 1 ? change(text) : text))
+      expect(edited).not.toEqual(lines)
+      expect(verifyLines(edited)).toMatchObject({
+        ok: false,
+        line,
+        reason: expect.stringContaining('as the hub writes'),
+      })
+    }
+  })
+
   it('that is cut off at any byte says after which entry', () => {
     fc.assert(
       fc.property(record, fc.nat(), ({ lines, items }, place) => {
@@ -130,6 +150,19 @@ describe('a record that somebody wrote anew', () => {
   const genuine = makeRecord({ entries: chainOf(details), keys: [first, second], sealEvery: 3 })
   const forged = chainOf(details, { 6: 'somebody else' })
   const own = newSealKey()
+
+  it('and put together of two seals that are both genuine breaks where they meet', () => {
+    const entries = chainOf(details)
+    const [one, other] = [0, 1000].map((sealedAfterMs) =>
+      makeRecord({ entries, keys: [first], sealEvery: 3, sealedAfterMs }),
+    )
+    const items = one!.items.map((item, place) => (place < 7 ? item : other!.items[place]!))
+    expect(verifyLines(linesOf(items, first))).toMatchObject({
+      ok: false,
+      sealNo: 2,
+      reason: expect.stringContaining('does not continue the seal before'),
+    })
+  })
 
   it('without the key breaks at the first seal after the change', () => {
     const items = genuine.items.map((item) =>

@@ -59,8 +59,10 @@ export function makeRecord(options: {
   keys: readonly SealKey[]
   sealEvery: number
   begins?: readonly number[]
+  /** Later than the entry by this. */
+  sealedAfterMs?: number
 }): MadeRecord {
-  const { entries, keys, sealEvery, begins = [] } = options
+  const { entries, keys, sealEvery, begins = [], sealedAfterMs = 0 } = options
   const count = Math.floor(entries.length / sealEvery)
   const fromSeal = (place: number) => 1 + Math.floor((place * count) / keys.length)
   const keyItems = keys.map((key, place): RecordItem => {
@@ -85,7 +87,7 @@ export function makeRecord(options: {
     const previousSeal = before ? sealHash(before) : SEALS_START
     const { seq, hash } = entry
     const seal = signSeal(
-      { sealNo, seq, hash, previousSeal, atMs: BEGAN_MS + seq, keyId: key.keyId },
+      { sealNo, seq, hash, previousSeal, atMs: BEGAN_MS + seq + sealedAfterMs, keyId: key.keyId },
       key.privateKey,
     )
     seals.push(seal)
