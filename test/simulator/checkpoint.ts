@@ -1,10 +1,12 @@
 /**
- * A simulated electronic checkpoint: a station with lanes that publishes every vehicle as a strict GA/T 1400
- * `MotorVehicle` over MQTT. Plates are made up.
+ * A simulated electronic checkpoint: a station with lanes that sends every vehicle as a strict GA/T 1400 `MotorVehicle`
+ * over MQTT or the HTTP side of the standard, and with the faults that it is told to have. Plates are made up.
  */
 import { deviceTopics, type MotorVehicle } from '@patrolhub/protocol'
-import { DeviceClient, type DeviceClientOptions } from './device-client.ts'
+import { DeviceClient, type DeviceClientOptions, type DeviceSender } from './device-client.ts'
+import { type PassageFaults, spoil } from './passage-faults.ts'
 import { Random } from './random.ts'
+import { ViidClient } from './viid-client.ts'
 
 export interface CheckpointOptions extends Omit<DeviceClientOptions, 'deviceId'> {
   checkpointId: string
@@ -17,6 +19,11 @@ export interface CheckpointOptions extends Omit<DeviceClientOptions, 'deviceId'>
   tollgateId?: string
   /** Offset of the station's clock from UTC, minutes; Beijing unless set. */
   utcOffsetMinutes?: number
+  /** How far the station's clock is ahead; 0 unless set. */
+  clockAheadMs?: number
+  faults?: Partial<PassageFaults>
+  /** By the HTTP side of GA/T 1400 at this address, under this 20-digit id, instead of MQTT. */
+  viid?: { url: string; viidDeviceId: string }
   seed?: number
 }
 
@@ -45,7 +52,7 @@ const PLATE_COLOUR = { blue: '5', yellow: '6', green: '9' } as const
 
 export class SimulatedCheckpoint {
   readonly #options: CheckpointOptions
-  readonly #client: DeviceClient
+  readonly #client: DeviceSender
   readonly #random: Random
   readonly #timers: (NodeJS.Timeout | undefined)[]
   #serial = 0
@@ -54,12 +61,15 @@ export class SimulatedCheckpoint {
 
   constructor(options: CheckpointOptions) {
     this.#options = options
-    this.#client = new DeviceClient({ ...options, deviceId: options.checkpointId })
+    const { checkpointId, password, viid } = options
+    this.#client = viid
+      ? new ViidClient({ ...viid, username: checkpointId, password })
+      : new DeviceClient({ ...options, deviceId: checkpointId })
     this.#random = new Random(options.seed ?? 1)
     this.#timers = Array(options.lanes).fill(undefined)
   }
 
-  get client(): DeviceClient {
+  get client(): DeviceSender {
     return this.#client
   }
 
@@ -105,7 +115,9 @@ export class SimulatedCheckpoint {
   }
 
   #pass(lane: number): void {
-    this.#client.publish(deviceTopics.passages(this.#options.checkpointId), this.vehicle(lane, Date.now()))
+    const { checkpointId, clockAheadMs = 0, faults = {} } = this.#options
+    const vehicle = this.vehicle(lane, Date.now() + clockAheadMs)
+    this.#client.publish(deviceTopics.passages(checkpointId), spoil(vehicle, faults, this.#random))
   }
 
   /** The message for one vehicle that crosses a lane at an instant. */

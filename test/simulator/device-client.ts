@@ -8,10 +8,22 @@ export interface DeviceClientOptions {
   password: string
 }
 
+/** How a simulated device reaches the edge. */
+export interface DeviceSender {
+  readonly isConnected: boolean
+  /** Messages that the edge has answered, and messages that were given up. */
+  readonly sent: number
+  readonly dropped: number
+  start(): Promise<void>
+  /** Text is sent as it is. */
+  publish(topic: string, message: object | string): void
+  close(): Promise<void>
+}
+
 const RECONNECT_MS = 500
 const CONNECT_TIMEOUT_MS = 10_000
 
-export class DeviceClient {
+export class DeviceClient implements DeviceSender {
   readonly #options: DeviceClientOptions
   #client: MqttClient | undefined
   /** Messages that the edge has acknowledged. */
@@ -42,13 +54,14 @@ export class DeviceClient {
   }
 
   /** Publishes with QoS 1; drops and counts while there is no connection. */
-  publish(topic: string, message: object): void {
+  publish(topic: string, message: object | string): void {
     const client = this.#client
     if (!client?.connected) {
       this.dropped += 1
       return
     }
-    client.publish(topic, JSON.stringify(message), { qos: 1 }, (error) => {
+    const payload = typeof message === 'string' ? message : JSON.stringify(message)
+    client.publish(topic, payload, { qos: 1 }, (error) => {
       if (error) this.dropped += 1
       else this.sent += 1
     })

@@ -1,10 +1,12 @@
-import { deviceTopics, MotorVehicle, parser } from '@patrolhub/protocol'
+import { deviceTopics, MotorVehicle, type PassageRecord, parser, RECORD_SCHEMAS } from '@patrolhub/protocol'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DeviceMessage } from '../../edge/src/intake/device-message.ts'
 import { parseDeviceReadings } from '../../edge/src/intake/device-reading.ts'
+import { Intake } from '../../edge/src/intake/intake.ts'
 import { DeviceListener } from '../../edge/src/intake/listener.ts'
 import { parseMotorVehicles } from '../../edge/src/intake/motor-vehicle.ts'
+import { intakeWorld, VIID_ID } from '../../edge/test/support/intake-options.ts'
 import { dailyShare, localStamp, SimulatedCheckpoint } from './checkpoint.ts'
 import { Random } from './random.ts'
 import { SimulatedSensor } from './sensor.ts'
@@ -45,6 +47,41 @@ async function startCheckpoint(): Promise<SimulatedCheckpoint> {
   await checkpoint.start()
   return checkpoint
 }
+
+describe('the simulated checkpoint with faults, at a whole intake', () => {
+  it.each(['mqtt', 'viid'] as const)('loses nothing that can be used, and goes on (%s)', async (way) => {
+    const world = intakeWorld()
+    const credential = { deviceId: 'gate', username: 'gate', password: 'secret-word', viidDeviceId: VIID_ID }
+    const viid = {
+      ...{ host: '127.0.0.1', port: 0, serverId: VIID_ID, maxBodyBytes: 100_000, keepaliveSeconds: 90 },
+      isDigestAlways: false,
+    }
+    const intake = new Intake(world.options({ devices: [credential], viid }))
+    await intake.start()
+    const checkpoint = new SimulatedCheckpoint({
+      ...{ checkpointId: 'gate', password: 'secret-word', lanes: 2, peakPerMinute: 12_000 },
+      brokerUrl: `mqtt://127.0.0.1:${intake.port}`,
+      faults: { numbersAsText: 0.5, noPlate: 0.3, partPlate: 0.3, oddColour: 0.3, noTime: 0.1, noJson: 0.1 },
+      ...(way === 'viid'
+        ? { viid: { url: `http://127.0.0.1:${intake.viidPort}`, viidDeviceId: VIID_ID } }
+        : {}),
+    })
+    await checkpoint.start()
+    await expect.poll(() => world.records.length, { timeout: 10_000 }).toBeGreaterThan(100)
+    await checkpoint.close()
+    await intake.close()
+    world.remove()
+    const { passages, refusedMessages } = intake.stats()
+    expect(passages).toBe(world.records.length)
+    expect(refusedMessages).toBeGreaterThan(0)
+    expect(passages + refusedMessages).toBeGreaterThanOrEqual(checkpoint.client.sent)
+    const parse = parser(RECORD_SCHEMAS.passage)
+    for (const record of world.records) expect(parse(record)).toMatchObject({ ok: true })
+    const passageRecords = world.records as PassageRecord[]
+    expect(passageRecords.some(({ plateHash }) => plateHash === undefined)).toBe(true)
+    expect(passageRecords.some(({ plateColour }) => plateColour === 'unknown')).toBe(true)
+  })
+})
 
 describe('the simulated checkpoint', () => {
   it('is understood by the edge: each vehicle strict GA/T 1400, with its time, lane and plate', async () => {

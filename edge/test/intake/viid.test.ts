@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { JournalRecord, PassageRecord } from '@patrolhub/protocol'
 import jpeg from 'jpeg-js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { authorize as authorizeAs } from '../../../test/simulator/viid-client.ts'
 import { Intake } from '../../src/intake/intake.ts'
-import { parseAuthorization } from '../../src/intake/viid/digest.ts'
 import { type IntakeWorld, intakeWorld, passTime, VIID_ID } from '../support/intake-options.ts'
 
 const VIID = {
@@ -61,26 +60,13 @@ async function post(path: string, body: unknown, headers: Record<string, string>
   return { status: response.status, challenges, body: await response.json() }
 }
 
-/** An Authorization header by RFC 7616, made from a challenge. */
+/** As the simulated device does it, with what a test wants otherwise. */
 function authorize(
   challenges: string,
   path: string,
-  { algorithm = 'MD5', password = 'gate-password', username = 'gate-user', nc = '00000001' } = {},
+  options: Partial<Parameters<typeof authorizeAs>[1]> = {},
 ): string {
-  const challenge = challenges
-    .split(/,\s*(?=Digest )/)
-    .find((each) => each.includes(`algorithm=${algorithm}`))
-  const { nonce, realm, opaque } = parseAuthorization(challenge)!
-  const hash = (text: string) =>
-    createHash(algorithm === 'MD5' ? 'md5' : 'sha256')
-      .update(text)
-      .digest('hex')
-  const secret = hash(`${username}:${realm}:${password}`)
-  const response = hash(`${secret}:${nonce}:${nc}:abcdef:auth:${hash(`POST:${path}`)}`)
-  return (
-    `Digest username="${username}", realm="${realm}", nonce="${nonce}", uri="${path}", algorithm=${algorithm}, ` +
-    `opaque="${opaque}", qop=auth, nc=${nc}, cnonce="abcdef", response="${response}"`
-  )
+  return authorizeAs(challenges, { username: 'gate-user', password: 'gate-password', ...options, path })
 }
 
 const registerBody = { RegisterObject: { DeviceID: VIID_ID } }
@@ -106,7 +92,7 @@ const picture = (size = 16) =>
   jpeg.encode({ width: size, height: size, data: Buffer.alloc(size * size * 4, 120) }, 70).data
 
 describe('the HTTP side of GA/T 1400', () => {
-  it.each(['MD5', 'SHA-256'])(
+  it.each(['MD5', 'SHA-256'] as const)(
     'registers a device by its digest (%s) and takes its passages',
     async (algorithm) => {
       const asked = await post(REGISTER, registerBody)
