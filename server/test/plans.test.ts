@@ -172,6 +172,15 @@ describe('a plan', () => {
     const agreed = await approve(second, changed)
     expect(agreed.json).toMatchObject({ needsApproval: false, approvedByName: expect.any(String) })
     expect((await opened(commander, plan)).sort()).toEqual(['con', 'pub', 'res'])
+    // One that comes into a group later is opened only when somebody has agreed to it too.
+    await hub.edge([{ cameraId: 'late', sensitivity: 'restricted' }])
+    const groupPath = `/api/camera-groups/${group.groupId}`
+    const cameraIds = ['pub', 'con', 'res', 'late']
+    expect((await hub.ask(chief, 'PUT', groupPath, { name: 'Dyke', cameraIds })).status).toBe(200)
+    expect((await opened(commander, plan)).sort()).toEqual(['con', 'pub', 'res'])
+    expect((await approve(second, changed)).json.needsApproval).toBe(false)
+    expect((await opened(commander, plan)).sort()).toEqual(['con', 'late', 'pub', 'res'])
+    await hub.ask(chief, 'PUT', groupPath, { name: 'Dyke', cameraIds: cameraIds.slice(0, 3) })
     // Off duty a second person has to agree: the plan has one.
     await hub.relational.write
       .updateTable('user_account')

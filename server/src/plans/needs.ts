@@ -30,7 +30,7 @@ export interface PlanStreams {
       trx: DbOrTransaction,
       order: { actor: Principal | undefined; ground: PlanGround; gifts: readonly PlanGift[]; nowMs: number },
     ): Promise<void>
-    /** Somebody has agreed to the plan: its open grants that had no second person have one from now on. */
+    /** Somebody has agreed to the plan and these cameras: its open grants have that second person from now on. */
     agree(
       trx: DbOrTransaction,
       order: {

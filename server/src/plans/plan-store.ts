@@ -65,6 +65,11 @@ export async function membersOf(db: DbOrTransaction, planId: string): Promise<Re
   return Object.fromEntries([...byGroup].map(([groupId, of]) => [groupId, of.map((row) => row.camera_id)]))
 }
 
+/** By group, the cameras that a second person agreed to with the plan as it stands. */
+export function approvedCameras(plan: Pick<PlanRow, 'approved_cameras'>): Record<string, string[]> {
+  return JSON.parse(plan.approved_cameras ?? '{}') as Record<string, string[]>
+}
+
 /** In the order of the ids; those that there are. */
 export async function planViews(db: DbOrTransaction, planIds: readonly string[]): Promise<Plan[]> {
   if (planIds.length === 0) return []
@@ -92,6 +97,7 @@ export async function planViews(db: DbOrTransaction, planIds: readonly string[])
     const plan = plans.find((row) => row.plan_id === planId)
     if (!plan) return []
     const own = groups.filter((group) => group.planId === planId)
+    const approved = approvedCameras(plan)
     return [
       {
         planId,
@@ -105,7 +111,9 @@ export async function planViews(db: DbOrTransaction, planIds: readonly string[])
         writtenByName: plan.writer_name,
         writtenAtMs: plan.written_at_ms,
         ...(plan.approver_name === null ? {} : { approvedByName: plan.approver_name }),
-        needsApproval: plan.approved_by === null && own.some(({ needsSecond }) => needsSecond),
+        needsApproval: own.some(({ groupId, needSecond }) =>
+          needSecond.some((cameraId) => !approved[groupId]?.includes(cameraId)),
+        ),
         activations: activations
           .filter((row) => row.plan_id === planId)
           .slice(0, SHOWN_ACTIVATIONS)
@@ -135,7 +143,7 @@ async function groupsOf(db: DbOrTransaction, planIds: readonly string[]) {
       join.on((eb) => eb('grant_policy.sensitivity', '=', policyKey(eb.ref('device.sensitivity')))),
     )
     .select(['plan_group.plan_id', 'camera_group.group_id', 'camera_group.name', 'camera_group.region'])
-    .select(['device.region as camera_region', ...POLICY_COLUMNS])
+    .select(['device.device_id', 'device.region as camera_region', ...POLICY_COLUMNS])
     .where('plan_group.plan_id', 'in', planIds)
     .orderBy('camera_group.name')
     .execute()
@@ -143,8 +151,8 @@ async function groupsOf(db: DbOrTransaction, planIds: readonly string[]) {
   return [...byGroup.values()].map((of) => {
     const { plan_id: planId, group_id: groupId, name, region } = of[0]!
     const cameras = of.filter((row) => row.camera_region !== null && covers(region, row.camera_region))
-    const needsSecond = cameras.some((row) => policyIn(row).needsSecondPerson)
-    return { planId, groupId, name, cameraCount: cameras.length, needsSecond }
+    const needSecond = cameras.filter((row) => policyIn(row).needsSecondPerson).map((row) => row.device_id!)
+    return { planId, groupId, name, cameraCount: cameras.length, needSecond }
   })
 }
 

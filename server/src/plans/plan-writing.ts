@@ -74,7 +74,7 @@ export async function changePlan(
 
 /**
  * A second person agrees to the plan as it stands (`writtenAtMs`), and with that to the cameras that are in its groups
- * now. Throws HUB_NOT_FOUND, HUB_FORBIDDEN for who wrote it, HUB_CONFLICT when it has been changed meanwhile.
+ * now; again for cameras that have come since. Throws HUB_NOT_FOUND, HUB_FORBIDDEN for who wrote it, HUB_CONFLICT when it has been changed meanwhile.
  */
 export async function approvePlan(
   deps: WritingDeps,
@@ -90,7 +90,6 @@ export async function approvePlan(
     if (plan.written_at_ms !== writtenAtMs) {
       throw new HubError('HUB_CONFLICT', 'the plan has been changed meanwhile: read it again')
     }
-    if (plan.approved_by !== null) throw new HubError('HUB_CONFLICT', 'the plan is approved already')
     const cameras = await membersOf(trx, planId)
     const approval = { approved_by: actor.userId, approved_at_ms: deps.now() }
     await trx

@@ -9,7 +9,7 @@ import type { Principal } from '../access/principal.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import type { PlanActivationTable } from '../ports/tables.ts'
 import type { PlanGift, PlanGround } from './needs.ts'
-import type { PlanRow } from './plan-store.ts'
+import { approvedCameras, type PlanRow } from './plan-store.ts'
 import type { PlansDeps } from './plans.ts'
 
 export type ActivationRow = Selectable<PlanActivationTable>
@@ -79,7 +79,7 @@ export async function missingOf(
     )
     .orderBy('user_account.user_id')
     .execute()
-  const approved = JSON.parse(plan.approved_cameras ?? '{}') as Record<string, string[]>
+  const approved = approvedCameras(plan)
   return rows.map(({ user_id: userId, group_id: groupId, region }) => ({
     userId,
     groupId,

@@ -94,6 +94,16 @@ export class Groups {
         },
       })
       await changes.note(trx, 'grant', await openGrantIdsForGroup(trx, groupId))
+      const plans = await trx
+        .selectFrom('plan_group')
+        .select('plan_id')
+        .where('group_id', '=', groupId)
+        .execute()
+      await changes.note(
+        trx,
+        'plan',
+        plans.map((row) => row.plan_id),
+      )
       return { ...group, name }
     })
   }

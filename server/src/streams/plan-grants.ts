@@ -74,7 +74,7 @@ export async function giveUnderPlan(
   await changes.note(trx, 'grant', grantIds)
 }
 
-/** Somebody has agreed to the plan: its open grants that had no second person have one from now on. */
+/** Somebody has agreed to the plan and these cameras: its open grants have that second person from now on. */
 export async function agreeUnderPlan(
   trx: DbOrTransaction,
   { audit, changes }: PlanGrantsDeps,
@@ -91,7 +91,6 @@ export async function agreeUnderPlan(
     .select(['grant_id', 'user_id', 'target_id'])
     .where('activation_id', '=', activationId)
     .where('state', '=', 'active')
-    .where('approver_id', 'is', null)
     .execute()
   for (const { grant_id: grantId, user_id: userId, target_id: groupId } of rows) {
     const approverId = order.secondFor(userId)

@@ -36,7 +36,9 @@ function Approval({ plan }: { plan: Plan }) {
   const may = useMay()
   const { userId } = useSession()
   const approve = usePlanAction((body: PlanApproval) => api.post(`/api/plans/${plan.planId}/approval`, body))
-  if (plan.approvedByName !== undefined) return t('plan.approvedBy', { name: plan.approvedByName })
+  if (plan.approvedByName !== undefined && !plan.needsApproval) {
+    return t('plan.approvedBy', { name: plan.approvedByName })
+  }
   return (
     <div className={styles.buttons}>
       {plan.needsApproval ? <StateMark tone="warn">{t('plan.notApproved')}</StateMark> : null}
