@@ -129,6 +129,17 @@ describe('an export', () => {
     }
   })
 
+  it('whose head was changed into another that could be is broken at its end', () => {
+    const made = makeRecord({ entries: chainOf([1, 2]), keys: [first], sealEvery: 2 })
+    const lines = linesOf(made.items, first)
+    const edited = [lines[0]!.replace('"toMs":null', '"toMs":1'), ...lines.slice(1)]
+    expect(verifyLines(edited)).toMatchObject({
+      ok: false,
+      line: lines.length,
+      reason: expect.stringContaining('bytes'),
+    })
+  })
+
   it('that is cut off at any byte says after which entry', () => {
     fc.assert(
       fc.property(record, fc.nat(), ({ lines, items }, place) => {
