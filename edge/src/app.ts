@@ -20,6 +20,8 @@ import { Forecaster } from './signal/forecaster.ts'
 import { Signal } from './signal/signal.ts'
 import { SOFTWARE } from './software.ts'
 import { Uplink } from './uplink/uplink.ts'
+import { WatchList } from './watch/watch-list.ts'
+import { WatchListFetcher } from './watch/watch-list-fetcher.ts'
 
 export interface EdgeAppOptions {
   config: EdgeConfig
@@ -132,6 +134,10 @@ export class EdgeApp {
     })
     await this.#add('evidence', evidence, () => evidence.start(this.#lifetime.signal))
 
+    const watchList = new WatchList({ dataDir: config.dataDir, log: this.#log })
+    await watchList.start()
+    const watchListFetcher = new WatchListFetcher({ hub, list: watchList, log: this.#log })
+    await this.#add('watch list', watchListFetcher)
     this.#makeDevices = (wanted) => {
       const { checkpoints, sensors, mappings } = wanted
       let intake: Intake | undefined
@@ -156,6 +162,7 @@ export class EdgeApp {
         dataDir: wanted.dataDir,
         secret: wanted.hub.token,
         append,
+        onTaken: (checkpoint, passages) => watchList.hits(checkpoint, passages),
         onPassages: (checkpoint, passages) => signal.passages(checkpoint, passages),
         onReadings: (sensor, readings) => signal.readings(sensor, readings),
         log: log('intake'),
@@ -206,6 +213,7 @@ export class EdgeApp {
       onRelay: (command) => relay.handle(command),
       onHistory: (command) => history.handle(command),
       onSettings: ({ version }) => keeper?.offer(version),
+      onWatchList: ({ sha256 }) => watchListFetcher.offer(sha256),
       log: log('uplink'),
     })
     this.#uplink = uplink

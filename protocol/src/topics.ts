@@ -9,6 +9,7 @@
  *   patrolhub/v1/edges/{edgeId}/down/relay            hub -> edge   QoS 1  RelayCommand
  *   patrolhub/v1/edges/{edgeId}/down/history          hub -> edge   QoS 1  HistoryCommand
  *   patrolhub/v1/edges/{edgeId}/down/settings         hub -> edge   QoS 1  SettingsOffer
+ *   patrolhub/v1/edges/{edgeId}/down/watchlist        hub -> edge   QoS 1  WatchListOffer
  *
  * Device and edge (on the edge's own listener):
  *   devices/{deviceId}/passages                       device -> edge  QoS 0/1  GA/T 1400 MotorVehicle, one or a list
@@ -21,7 +22,7 @@ export const STREAMS = ['alerts', 'measurements'] as const
 export type Stream = (typeof STREAMS)[number]
 
 /** What a hub sends down to an edge. */
-export const DOWN = ['cursor', 'relay', 'history', 'settings'] as const
+export const DOWN = ['cursor', 'relay', 'history', 'settings', 'watchlist'] as const
 
 export const edgeTopics = {
   hello: (edgeId: string) => `${ROOT}/${edgeId}/up/hello`,
@@ -31,6 +32,7 @@ export const edgeTopics = {
   relay: (edgeId: string) => `${ROOT}/${edgeId}/down/relay`,
   history: (edgeId: string) => `${ROOT}/${edgeId}/down/history`,
   settings: (edgeId: string) => `${ROOT}/${edgeId}/down/settings`,
+  watchlist: (edgeId: string) => `${ROOT}/${edgeId}/down/watchlist`,
 } as const
 
 export type UpTopic =

@@ -9,6 +9,7 @@ import { sql } from 'kysely'
 import type { Logger } from 'pino'
 import type { Access } from './access/access.ts'
 import { accessFeature } from './access/access-feature.ts'
+import { Sealing, secretsKeyOf } from './access/sealing.ts'
 import { edgeCredentials, openBroker } from './adapters/broker/open.ts'
 import { openRelational } from './adapters/relational/open.ts'
 import { openTimeSeries } from './adapters/timeseries/open.ts'
@@ -44,6 +45,8 @@ import { NO_WAKEUPS } from './ports/wakeups.ts'
 import { pushFeature } from './push/push-feature.ts'
 import { streamsFeature } from './streams/streams-feature.ts'
 import { newHubId, Timers } from './timers/timers.ts'
+import { WatchListService } from './watchlist/watchlist.ts'
+import { watchListRoutes } from './watchlist/watchlist-routes.ts'
 
 export interface Hub {
   httpPort: number
@@ -155,6 +158,14 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     credentials,
     offerSettings: (edgeId, version) => publish(edgeTopics.settings(edgeId), JSON.stringify({ version })),
   })
+  const watchList = new WatchListService({
+    relational,
+    audit,
+    sealing: new Sealing(config.secretsKey ?? secretsKeyOf(config.dataDir)),
+    plateHashKey: config.plateHashKey,
+    offer: (edgeId, sha256) => publish(edgeTopics.watchlist(edgeId), JSON.stringify({ sha256 })),
+    log,
+  })
   const ingest = ingestFeature({
     relational,
     timeseries,
@@ -164,7 +175,10 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     publish,
     ownerOf: (deviceId) => devices.ownerOf(deviceId),
     registerDevices: (trx, edge, hello, atMs) => devices.register(trx, edge, hello, atMs),
-    greeted: (edgeId) => devices.greeted(edgeId),
+    greeted: async (edgeId) => {
+      await devices.greeted(edgeId)
+      await watchList.greeted(edgeId)
+    },
     readsApart: config.broker !== 'mqtt',
     gapWaitMs: config.broker === 'mqtt' ? GAP_WAIT_MS : 0,
     changes,
@@ -337,6 +351,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.register(exports.routes)
   await app.register(plans.routes)
   await app.register(devices.routes)
+  await app.register(watchListRoutes(watchList))
   await app.register(edgeAccessRoutes({ relational, audit, credentials }))
   await app.register(analytics.routes)
   await serveDashboard(app, config.dashboardDir, log)

@@ -124,6 +124,12 @@ export const HubSettings = Type.Object(
       'Roles that need a second factor, with commas between; `none` for nobody. Whoever has none yet sets it up at the next sign-in. Composed roles need one if they have power over people or the record.',
       { default: 'supervisor,administrator,auditor' },
     ),
+    plateHashKey: Type.Optional(
+      text(
+        'Key for the hashes of plates, 64 hexadecimal digits, the same as on the edges (`plates.hashKeyFile`). Without it nobody can look for a plate.',
+        { secret: true },
+      ),
+    ),
     secretsKey: Type.Optional(
       text(
         'Key for the secrets that the hub keeps encrypted, 32 bytes or more in base64. Without it the hub makes one in its data folder. Hubs that share a database need the same.',

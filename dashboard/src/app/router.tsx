@@ -52,6 +52,10 @@ export function makeRouter() {
                   lazy: async () => ({ Component: (await import('./pages/plans-page.tsx')).PlansPage }),
                 },
                 {
+                  path: '/watch',
+                  lazy: async () => ({ Component: (await import('./pages/watch-page.tsx')).WatchPage }),
+                },
+                {
                   path: '/devices',
                   lazy: async () => ({ Component: (await import('./pages/devices-page.tsx')).DevicesPage }),
                 },

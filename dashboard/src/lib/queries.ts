@@ -29,6 +29,7 @@ import type {
   User,
   ViewingPage,
   ViewingRules,
+  WatchList,
 } from '@patrolhub/protocol'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { ApiError, api, type Query } from './api.ts'
@@ -45,6 +46,7 @@ export const keys = {
   incident: (incidentId: string) => ['incident', incidentId],
   devices: ['devices'],
   edgeSettings: (edgeId: string) => ['edge-settings', edgeId],
+  watchList: ['watch-list'],
   grants: ['grants'],
   groups: ['groups'],
   plans: ['plans'],
@@ -123,6 +125,11 @@ export const edgeSettingsQuery = (edgeId: string) =>
     refetchInterval: ({ state: { data } }) =>
       ['offered', 'trying'].includes(data?.[0]?.state ?? '') ? 2000 : false,
   })
+
+export const watchListQuery = queryOptions({
+  queryKey: keys.watchList,
+  queryFn: ({ signal }) => api.get<WatchList>('/api/watch-list', { signal }),
+})
 
 export const regionsQuery = queryOptions({
   queryKey: keys.regions,

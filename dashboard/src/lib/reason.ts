@@ -131,6 +131,11 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   'moved-camera': aboutTime('reason.movedCamera'),
   'lost-signal': aboutTime('reason.lostSignal'),
   'signal-anomaly': signalAnomaly,
+  'watch-list': ({ facts: { lane, why, instruction } }, t) => {
+    if (typeof lane !== 'number' || typeof why !== 'string') return undefined
+    const sentence = t('reason.watchList', { number: lane, why })
+    return instruction ? t('reason.watchListDo', { sentence, what: String(instruction) }) : sentence
+  },
   'device-silent': deviceSilent,
 }
 

@@ -60,6 +60,8 @@ export interface IntakeOptions {
   secret: string
   /** Resolves when all are durable. */
   append: (records: JournalRecord[]) => Promise<unknown>
+  /** What these passages, which have just come, raise alerts for; made durable together with them. */
+  onTaken?: (checkpoint: CheckpointConfig, passages: readonly PassageRecord[]) => AlertRecord[]
   /** Called after the records are durable, in the order of their times. */
   onPassages?: (checkpoint: CheckpointConfig, passages: readonly PassageRecord[]) => void
   onReadings?: (sensor: SensorConfig, readings: readonly ReadingRecord[]) => void
@@ -267,7 +269,8 @@ export class Intake {
     const records = items.map((passage) =>
       passageRecord(config, passage, clock.observe(passage.atMs, arrivedAtMs), this.#options.plates),
     )
-    if (records.length > 0) await this.#options.append(records)
+    const alerts = this.#options.onTaken?.(config, records) ?? []
+    if (records.length > 0) await this.#options.append([...alerts, ...records])
     this.#count(checkpoint, records.length, arrivedAtMs)
     this.#unusablePictures += unusablePictures
     const nowMs = performance.now()

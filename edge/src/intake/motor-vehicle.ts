@@ -3,6 +3,7 @@
  * `MotorVehicleObject` or `MotorVehicleListObject`, field names in any case, numbers as text. An instant is needed; whatever else is
  * missing or makes no sense is left out. Arbitrary bytes give refusals, never an exception.
  */
+import { type Plate, readPlate } from '@patrolhub/protocol'
 import {
   type Fields,
   isGroup,
@@ -16,7 +17,6 @@ import {
 } from './fields.ts'
 import { parsePassTime } from './pass-time.ts'
 import { type PassagePicture, type PictureLimits, readPictures } from './picture.ts'
-import { type Plate, readPlate } from './plate.ts'
 
 export interface Passage {
   atMs: number

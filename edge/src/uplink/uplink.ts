@@ -16,6 +16,7 @@ import {
   SettingsOffer,
   STREAMS,
   type Stream,
+  WatchListOffer,
 } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { Backoff } from '../backoff.ts'
@@ -33,6 +34,7 @@ export interface UplinkOptions extends HubLinkOptions {
   onHistory: (command: HistoryCommand) => void
   /** Without it, the hub's settings are not taken. */
   onSettings?: (offer: SettingsOffer) => void
+  onWatchList?: (offer: WatchListOffer) => void
   log: Logger
   timing?: Partial<UplinkTiming>
 }
@@ -85,6 +87,7 @@ const parseCursor = jsonParser(Cursor)
 const parseRelay = jsonParser(RelayCommand)
 const parseHistory = jsonParser(HistoryCommand)
 const parseOffer = jsonParser(SettingsOffer)
+const parseWatchList = jsonParser(WatchListOffer)
 
 interface Sent {
   lastSeq: number
@@ -233,7 +236,7 @@ export class Uplink {
   }
 
   #received(topic: string, payload: Buffer): void {
-    const { edgeId, onRelay, onHistory, onSettings } = this.#options
+    const { edgeId, onRelay, onHistory, onSettings, onWatchList } = this.#options
     const take = <T>(parse: (text: string) => Parsed<T>, handle: (value: T) => void) => {
       const parsed = parse(payload.toString())
       if (parsed.ok) handle(parsed.value)
@@ -243,6 +246,7 @@ export class Uplink {
     else if (topic === edgeTopics.relay(edgeId)) take(parseRelay, onRelay)
     else if (topic === edgeTopics.history(edgeId)) take(parseHistory, onHistory)
     else if (topic === edgeTopics.settings(edgeId)) take(parseOffer, (offer) => onSettings?.(offer))
+    else if (topic === edgeTopics.watchlist(edgeId)) take(parseWatchList, (offer) => onWatchList?.(offer))
   }
 
   #refused(topic: string, problems: string[]): void {

@@ -32,6 +32,9 @@ const MEANING = {
   'access.explain': 'see why somebody may or may not do something',
   'token.write': 'make and revoke service tokens',
   'policy.write': 'change what cameras ask of who wants to watch them; over the whole hub only',
+  'watchlist.read': 'see which plates are looked for and why, without the plates',
+  'watchlist.write': 'ask that a plate be looked for, and end that',
+  'watchlist.approve': "agree that a plate is looked for at somebody else's request, and read it",
   'edge.write': 'make the credential of an edge',
   'region.write': 'name a division',
   'audit.read': 'read the record of who did what',
@@ -56,7 +59,14 @@ const WATCH: readonly Permission[] = [
 
 /** What the built-in roles begin with. */
 export const ROLE_PERMISSIONS: Readonly<Record<BuiltInRole, ReadonlySet<Permission>>> = {
-  operator: new Set([...WATCH, 'incident.move', 'incident.dispatch', 'grant.request', 'plan.read']),
+  operator: new Set([
+    ...WATCH,
+    'incident.move',
+    'incident.dispatch',
+    'grant.request',
+    'plan.read',
+    'watchlist.read',
+  ]),
   supervisor: new Set([
     ...WATCH,
     'incident.move',
@@ -70,6 +80,9 @@ export const ROLE_PERMISSIONS: Readonly<Record<BuiltInRole, ReadonlySet<Permissi
     'plan.read',
     'plan.write',
     'plan.activate',
+    'watchlist.read',
+    'watchlist.write',
+    'watchlist.approve',
     'duty.write',
     'access.explain',
     'audit.read',
@@ -95,6 +108,7 @@ export const PRIVILEGED: ReadonlySet<Permission> = new Set([
   'grant.revoke-any',
   'plan.write',
   'plan.activate',
+  'watchlist.approve',
   'team.write',
   'user.read',
   'user.write',
@@ -115,6 +129,7 @@ export const ONLY_ON_DUTY: ReadonlySet<Permission> = new Set([
   'incident.dispatch',
   'grant.approve',
   'plan.activate',
+  'watchlist.approve',
 ])
 
 /** Outside one's hours this is refused; what is not listed here or below does not ask for the hour. */

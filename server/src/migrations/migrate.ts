@@ -12,6 +12,7 @@ import * as history from './007-history.ts'
 import * as groupsPlans from './008-groups-plans.ts'
 import * as record from './009-record.ts'
 import * as edgeSettings from './010-edge-settings.ts'
+import * as watchList from './011-watch-list.ts'
 
 /** In order; names are for ever. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -25,6 +26,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '008-groups-plans': groupsPlans,
   '009-record': record,
   '010-edge-settings': edgeSettings,
+  '011-watch-list': watchList,
 }
 
 /** Of this version, in order. */

@@ -73,6 +73,27 @@ export interface EdgeTable {
   health: ColumnType<Json | null, Json | null | undefined>
 }
 
+/** See watchlist/watchlist.ts. */
+export interface WatchEntryTable {
+  entry_id: string
+  plate_hash: string
+  /** The plate, sealed; see access/sealing.ts. */
+  plate_sealed: string
+  plate_masked: string
+  region: string
+  severity: string
+  reason: string
+  instruction: string
+  /** pending, active, refused, ended; expiry follows from end_at_ms. */
+  state: string
+  requested_by: string
+  requested_name: string
+  decided_name: string | null
+  created_at_ms: number
+  begin_at_ms: number
+  end_at_ms: number
+}
+
 /** See devices/edge-settings.ts. */
 export interface EdgeSettingsTable {
   edge_id: string
@@ -422,6 +443,7 @@ export interface Tables extends AccessTables {
   team_member: TeamMemberTable
   edge: EdgeTable
   edge_settings: EdgeSettingsTable
+  watch_entry: WatchEntryTable
   device: DeviceTable
   cursor: CursorTable
   set_aside: SetAsideTable

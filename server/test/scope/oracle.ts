@@ -32,12 +32,18 @@ function readMatrix(): Record<string, Set<string>> {
 }
 
 /** Acting, not looking: refused off duty. */
-const NEEDS_DUTY = ['incident.move', 'incident.dispatch', 'grant.approve', 'plan.activate']
+const NEEDS_DUTY = [
+  'incident.move',
+  'incident.dispatch',
+  'grant.approve',
+  'plan.activate',
+  'watchlist.approve',
+]
 const NEEDS_HOURS = ['grant.approve']
 /** Nobody touches an account whose role has one of these that they lack. */
 const POWER = [
   ...['grant.approve', 'grant.revoke-any', 'team.write', 'user.read', 'user.write', 'duty.write'],
-  ...['plan.write', 'plan.activate'],
+  ...['plan.write', 'plan.activate', 'watchlist.approve'],
   ...['role.write', 'access.explain', 'token.write', 'policy.write', 'audit.read'],
 ]
 

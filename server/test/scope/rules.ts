@@ -55,6 +55,8 @@ export interface Rule {
 }
 
 const JPEG = Buffer.from('no picture')
+/** What entries of the watch list show to whom is tested in watch-list.test.ts. */
+const NO_ENTRY = { entryId: '00000000-0000-4000-8000-000000000000' }
 const NO_PLAN = {
   name: 'x',
   groupIds: ['00000000-0000-4000-8000-000000000000'],
@@ -464,6 +466,38 @@ export const RULES: Readonly<Record<string, Rule>> = {
     about: 'spare group',
     within: 'scope',
     answers: 204,
+  },
+
+  // Plates that are looked for: nobody is told of another scope's, and without a key of plates none is taken.
+  'GET /api/edge/watch-list': { for: 'edge', answers: 200 },
+  'GET /api/watch-list': { for: 'watchlist.read', answers: 200 },
+  'POST /api/watch-list': {
+    for: 'watchlist.write',
+    about: 'region',
+    within: 'scope',
+    else: 403,
+    answers: 409,
+    body: ({ id }) => ({
+      plate: 'E12345',
+      region: id,
+      severity: 'minor',
+      reason: 'tried',
+      instruction: '',
+      days: 1,
+    }),
+  },
+  'POST /api/watch-list/:entryId/decision': {
+    for: 'watchlist.approve',
+    answers: 404,
+    path: () => NO_ENTRY,
+    body: () => ({ approve: true }),
+  },
+  'DELETE /api/watch-list/:entryId': { for: 'watchlist.write', answers: 404, path: () => NO_ENTRY },
+  'POST /api/watch-list/:entryId/plate': {
+    for: 'watchlist.approve',
+    answers: 404,
+    path: () => NO_ENTRY,
+    body: () => ({ reason: 'tried' }),
   },
 
   // Emergency plans.
