@@ -147,7 +147,7 @@ export const grantPoliciesQuery = queryOptions({
 export const exportsQuery = queryOptions({
   queryKey: keys.exports,
   queryFn: ({ signal }) => api.get<ExportList>('/api/exports', { signal }),
-  refetchInterval: ({ state }) => (state.data?.items.some((item) => item.state === 'making') ? 2000 : false),
+  refetchInterval: ({ state }) => (state.data?.items.some((item) => item.state === 'making') ? 1000 : false),
 })
 
 /** Which times of a grant for history are recorded; its edge is asked. */
