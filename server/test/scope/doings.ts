@@ -309,6 +309,7 @@ export const doings = {
       () => true,
       async (_model, world) => {
         world.clock.offsetMs += minutes * MINUTE_MS
+        await world.hearEdges()
       },
     ),
 

@@ -21,7 +21,7 @@ import { composeHub } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { camera, EdgeClient, passage } from '../support/edge-client.ts'
 import { freshFolder, silent, testEnv } from '../support/hub.ts'
-import { alertRecord, jpeg, sha256, snapshotRecord } from '../support/people.ts'
+import { alertRecord, eventually, jpeg, sha256, snapshotRecord } from '../support/people.ts'
 import { CameraLoop, makeClip } from './camera-loop.ts'
 import type { Caller, Camera, Policies } from './oracle.ts'
 
@@ -212,6 +212,23 @@ export async function startWorld() {
       approved_cameras: null,
     }
     await db.insertInto('plan').values(row).execute()
+  }
+
+  /** After time was put forward: edges that have said nothing for so long would count as offline. */
+  async function hearEdges(): Promise<void> {
+    const ids = [...edges.values()].map(({ client }) => client.edgeId)
+    const said = { state: 'online', atMs: Date.now() }
+    for (const { client } of edges.values()) await client.publish(edgeTopics.status(client.edgeId), said)
+    await eventually(async () => {
+      const rows = await db
+        .selectFrom('edge')
+        .select('last_seen_at_ms')
+        .where('edge_id', 'in', ids)
+        .where('state', '=', 'online')
+        .where('last_seen_at_ms', '>=', said.atMs)
+        .execute()
+      return rows.length === ids.length
+    }, 20_000)
   }
 
   /** A package that somebody has made under their grant, ready on the disk. */
@@ -419,6 +436,7 @@ export async function startWorld() {
     ask,
     command,
     happen,
+    hearEdges,
     addExport,
     countAnswered: () => [...edges.values()].reduce((sum, { loop }) => sum + loop.answered, 0),
     async close() {
