@@ -30,7 +30,7 @@ const WHOLE_PICTURE: [number, number][] = [
   [0, 1],
 ]
 
-const guarded = (url: string) =>
+const guarded = (url: string, { minSeconds = 0.5 } = {}) =>
   cameraConfig(url, {
     rules: [
       {
@@ -38,14 +38,14 @@ const guarded = (url: string) =>
         name: 'Square',
         zone: WHOLE_PICTURE,
         classes: ['person'],
-        minSeconds: 0.5,
+        minSeconds,
         cooldownSeconds: 1,
         severity: 'major',
       },
     ],
   })
 
-async function start(url: string, pool: Detector) {
+async function start(url: string, pool: Detector, rule: { minSeconds?: number } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'patrolhub-pipeline-'))
   cleanups.push(() => rm(folder, { recursive: true, force: true }))
   const { log, text } = readableLog()
@@ -65,7 +65,7 @@ async function start(url: string, pool: Detector) {
   })
   await evidence.start(new AbortController().signal)
   const pipeline = new CameraPipeline({
-    camera: guarded(url),
+    camera: guarded(url, rule),
     pool,
     model: { id: 'tiny', sha256: 'a'.repeat(64) },
     evidence,
@@ -156,6 +156,32 @@ describe('CameraPipeline', () => {
     await pipeline.close()
     await pipeline.close()
     expect(pipeline.health().state).toBe('offline')
+  })
+
+  it('counts the time of who stands still, with next to no picture decoded or shown to the detector', async () => {
+    const gst = await startGstCamera({ pattern: 'smpte75', gop: 20 })
+    cleanups.push(() => gst.stop())
+    const person: Detection = { className: 'person', score: 0.9, boxNorm: [0.4, 0.4, 0.5, 0.8] }
+    let shown = 0
+    const sure: Detector = {
+      frameFormat: FORMAT,
+      stats: () => ({ analysed: shown, dropped: 0, failed: 0, inferenceMsP50: 0 }),
+      close: async () => undefined,
+      submit: async () => {
+        shown += 1
+        return [person]
+      },
+    }
+    const { pipeline, alerts } = await start(gst.url, sure, { minSeconds: 5 })
+    await waitFor('an alert', () => alerts.length > 0, { seen: () => pipeline.health() })
+    expect(alerts[0]!.record.facts.secondsInZone).toBeGreaterThanOrEqual(5)
+    expect(alerts[0]!.record.facts.secondsInZone).toBeLessThan(6)
+    expect(shown).toBeLessThan(6)
+    const health = pipeline.health()
+    expect(health.decodedShare).toBeLessThan(0.9)
+    expect(health.picturesPerSecond).toBeGreaterThan(5)
+    expect(health.decodeMsP50).toBeGreaterThan(0)
+    expect(health.decodesAllBecause).toBeUndefined()
   })
 
   it('goes on raising alerts when the clock of this machine is set back', async () => {

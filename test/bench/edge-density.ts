@@ -203,24 +203,13 @@ async function detector(): Promise<{ threads: number; pool: number; bare: number
 
 async function entrance(): Promise<{ entrances: Entrances[]; latencyMs: object }> {
   console.log('people who enter a quiet scene')
-  const cases = [
-    ['room', 'vbr'],
-    ['carPark', 'vbr'],
-    ['room', 'cbr'],
-    ['carPark', 'cbr'],
-  ] as const
-  const entrances: Entrances[] = []
-  for (const [scene, rate] of cases) await sceneFile(scene, rate)
-  for (const pair of [cases.slice(0, 2), cases.slice(2)]) {
-    entrances.push(
-      ...(await Promise.all(
-        pair.map(([scene, rate]) => playEntrances({ scene, rate, decode: 'needed', model, log })),
-      )),
-    )
-  }
-  for (const { scene, rate, found, decodedShare } of entrances) {
+  const rates = ['vbr', 'cbr'] as const
+  for (const rate of rates) await sceneFile('entrances', rate)
+  const play = (rate: RateControl) => playEntrances({ rate, decode: 'needed', model, log })
+  const entrances = await Promise.all(rates.map(play))
+  for (const { rate, found, decodedShare } of entrances) {
     const each = found.map(({ enteredMs, latencyMs }) => `${enteredMs / 1000} s: ${latencyMs ?? 'none'}`)
-    console.log(`  ${scene} ${rate}  ${each.join(', ')} ms; decoded ${Math.round(100 * decodedShare)} %`)
+    console.log(`  ${rate}  ${each.join(', ')} ms; decoded ${Math.round(100 * decodedShare)} %`)
   }
   const all = entrances.flatMap(({ found }) =>
     found.map(({ latencyMs }) => latencyMs ?? Number.POSITIVE_INFINITY),

@@ -27,28 +27,53 @@ const RATES: Readonly<Record<RateControl, string[]>> = {
 }
 
 export interface Scene {
-  source: string
-  /** What becomes of the source before noise is added. */
-  filter: string
+  /** Clips of the assets folder. */
+  sources: readonly string[]
+  /** From the inputs `[0:v]`, `[1:v]` … to `[seen]`, before noise is added. */
+  graph: string
   seconds: number
 }
 
-const WIDE = 'scale=1920:1440,crop=1920:1080'
+const ROOM = 'one-by-one-person.mp4'
+const CAR_PARK = 'person-bicycle-car.mp4'
+const SQUARE = 'vtest.avi'
 
-/** Scenes by name; each from a clip of the assets folder. */
+/** Who comes into view where: the clip's number below, and the second at which they can be seen. */
+const ENTRANCES = [
+  { clip: 0, second: 6 },
+  { clip: 0, second: 22.7 },
+  { clip: 1, second: 24.5 },
+  { clip: 0, second: 50.5 },
+  { clip: 0, second: 74.4 },
+  { clip: 1, second: 24.5 },
+] as const
+/** The empty scene is held for so long before each, and a bit longer each time, so that key frames fall anywhere. */
+const HELD_SECONDS = 11
+const HELD_LONGER_SECONDS = 0.43
+const LEAD_SECONDS = 2
+const SHOWN_SECONDS = 5
+
+function entranceGraph(): string {
+  const parts = ENTRANCES.map(({ clip, second }, index) => {
+    const from = second - LEAD_SECONDS
+    const held = HELD_SECONDS + index * HELD_LONGER_SECONDS
+    return (
+      `[${clip}:v]fps=10,trim=${from}:${from + SHOWN_SECONDS},setpts=PTS-STARTPTS,` +
+      `tpad=start_duration=${held}:start_mode=clone,scale=1920:1080,setsar=1[part${index}]`
+    )
+  })
+  const all = ENTRANCES.map((_, index) => `[part${index}]`).join('')
+  return [...parts, `${all}concat=n=${ENTRANCES.length}[seen]`].join(';')
+}
+
+/** Scenes by name. */
 export const SCENES = {
   /** One picture of an empty room, shown on: nothing moves but the noise. */
-  quiet: {
-    source: 'one-by-one-person.mp4',
-    filter: 'loop=-1:size=1,setpts=N/10/TB,scale=1920:1080',
-    seconds: 30,
-  },
+  quiet: { sources: [ROOM], graph: '[0:v]loop=-1:size=1,setpts=N/10/TB,scale=1920:1080[seen]', seconds: 30 },
   /** A square with people in view all the time. */
-  busy: { source: 'vtest.avi', filter: WIDE, seconds: 30 },
-  /** A room that people enter one by one. */
-  room: { source: 'one-by-one-person.mp4', filter: 'scale=1920:1080', seconds: 75 },
-  /** A car park seen from far away, with a walker of a ninth of the height and cyclists. */
-  carPark: { source: 'person-bicycle-car.mp4', filter: 'scale=1920:1080', seconds: 38 },
+  busy: { sources: [SQUARE], graph: '[0:v]scale=1920:1440,crop=1920:1080[seen]', seconds: 30 },
+  /** A room and a car park, each empty and quiet until somebody comes: large and near, or a ninth of the height. */
+  entrances: { sources: [ROOM, CAR_PARK], graph: entranceGraph(), seconds: 102 },
 } as const satisfies Record<string, Scene>
 
 export type SceneName = keyof typeof SCENES
@@ -56,19 +81,20 @@ export type SceneName = keyof typeof SCENES
 /** The Matroska file of a scene. @throws Error that says which clip is missing. */
 export async function sceneFile(name: SceneName, rate: RateControl): Promise<string> {
   const scene: Scene = SCENES[name]
-  const source = join(assetsFolder(), 'video', scene.source)
-  if (!existsSync(source))
-    throw new Error(
-      `edge-density needs ${source}: set PATROLHUB_ASSETS to a folder with video/${scene.source}`,
-    )
+  const sources = scene.sources.map((name) => join(assetsFolder(), 'video', name))
+  const missing = sources.find((source) => !existsSync(source))
+  if (missing)
+    throw new Error(`edge-density needs ${missing}: set PATROLHUB_ASSETS to the folder of test assets`)
   const file = join(CACHE, `${name}-${rate}-${VERSION}.mkv`)
   if (existsSync(file)) return file
   console.log(`  coding the scene ${name} (${rate}), once`)
   mkdirSync(CACHE, { recursive: true })
   const part = `${file}.${process.pid}.part`
   await run('ffmpeg', [
-    ...['-nostdin', '-v', 'error', '-y', '-i', source, '-an'],
-    ...['-vf', `${scene.filter},framerate=${FPS},noise=alls=3:allf=t,format=yuv420p`],
+    ...['-nostdin', '-v', 'error', '-y', ...sources.flatMap((source) => ['-i', source]), '-an'],
+    '-filter_complex',
+    `${scene.graph};[seen]framerate=${FPS},noise=alls=3:allf=t,format=yuv420p[out]`,
+    ...['-map', '[out]'],
     ...[
       '-t',
       String(scene.seconds),
