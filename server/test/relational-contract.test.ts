@@ -107,7 +107,7 @@ describe.each(programs ? [sqlite, postgres] : [sqlite])('the relational store in
         await trx.insertInto('edge').values(edge('e1')).execute()
         expect(await read.selectFrom('edge').selectAll().execute()).toEqual([])
       })
-      expect(await read.selectFrom('edge').selectAll().execute()).toEqual([edge('e1')])
+      expect(await read.selectFrom('edge').selectAll().execute()).toMatchObject([edge('e1')])
     })
 
     it('leaves nothing if it fails, by the caller or by a statement', async () => {
@@ -356,7 +356,7 @@ describe.each(programs ? [sqlite, postgres] : [sqlite])('the relational store in
       await store.write.insertInto('edge').values(edge('e1')).execute()
       await store.close()
       const again = await openAnother()
-      expect(await again.read.selectFrom('edge').selectAll().execute()).toEqual([edge('e1')])
+      expect(await again.read.selectFrom('edge').selectAll().execute()).toMatchObject([edge('e1')])
     })
 
     it('counts what was stored before there were counts', async () => {
