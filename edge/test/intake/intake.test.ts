@@ -79,6 +79,14 @@ describe('the intake', () => {
     expect(clear.toString()).toBe('豫E12345')
   })
 
+  it('encrypts equal plates to different text: no iv twice, over more than one fetch of random bytes', async () => {
+    const device = await gate()
+    const passages = Array.from({ length: 600 }, (_, lane) => ({ ...JSON.parse(PASSAGE), LaneNo: lane % 99 }))
+    await device.publishAsync(deviceTopics.passages('gate'), JSON.stringify(passages), { qos: 1 })
+    const ivs = (records as PassageRecord[]).map(({ plateCipher }) => plateCipher!.split('.')[1])
+    expect(new Set(ivs).size).toBe(600)
+  })
+
   it('drops plates when no keys are configured', async () => {
     await intake.close()
     intake = new Intake(world.options({ plates: {} }))
