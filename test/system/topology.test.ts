@@ -147,6 +147,14 @@ describe.skipIf(missing.length > 0)('two hubs', () => {
       const publishedAt = await hubOf('/media/publish/', 'POST', `/media/publish/${camera}`)
       expect(await hubOf('/media/live/', 'GET', live)).toBe(publishedAt)
       used.add(publishedAt)
+      if (number > 3) continue
+      // Who asks for history or an export, and the edge that answers.
+      const history = `/media/history/${randomUUID()}.flv?camera=${camera}&at=1`
+      expect(await hubOf('/media/history/', 'GET', history)).toBe(publishedAt)
+      const answer = `/media/asked/${randomUUID()}?camera=${camera}`
+      expect(await hubOf('/media/asked/', 'POST', answer)).toBe(publishedAt)
+      const exported = `/media/exports/${randomUUID()}.tar?camera=${camera}`
+      expect(await hubOf('/media/exports/', 'GET', exported)).toBe(publishedAt)
     }
     expect(used).toEqual(new Set([0, 1]))
     // What the hubs keep for those who run them is not for everybody.
