@@ -71,6 +71,7 @@ const edge = (edgeId: string, region = '4105') => ({
   last_seen_at_ms: null as number | null,
   software: '',
   detector_id: null,
+  health: null,
 })
 
 function failure(promise: Promise<unknown>): Promise<unknown> {
