@@ -57,7 +57,7 @@ afterAll(async () => {
   await edge?.close()
   await store?.close()
   await hub?.close()
-}, 30_000)
+}, 60_000)
 
 async function visit(
   cookies: Parameters<BrowserContext['addCookies']>[0] = [],
@@ -66,7 +66,7 @@ async function visit(
   contexts.push(context)
   await context.addCookies(cookies)
   const page = await context.newPage()
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(20_000)
   await page.goto(hub.url)
   return { context, page }
 }
@@ -153,7 +153,7 @@ describe('the pages', () => {
     await again.page.getByRole('navigation', { name: 'Pages' }).waitFor()
     // The wrong code and the first look at a session are answered with 401, which the browser notes by itself.
     expect(problems.filter((problem) => !problem.includes('401'))).toEqual([])
-  }, 40_000)
+  }, 60_000)
 
   it('end another session of one’s own, whose page says so', async () => {
     const other = contexts.at(-1)!.pages()[0]!
@@ -165,7 +165,7 @@ describe('the pages', () => {
     await sessions.getByRole('button', { name: 'End' }).click()
     await other.getByText('Your session has ended. Sign in again.').waitFor()
     await sessions.getByRole('row').nth(2).waitFor({ state: 'detached' })
-  }, 20_000)
+  }, 60_000)
 
   it('compose a role, and change somebody’s role and scope, which counts at once', async () => {
     const { page } = office
@@ -200,7 +200,7 @@ describe('the pages', () => {
     await watcher.reload()
     await watcher.getByRole('navigation', { name: 'Pages' }).waitFor()
     expect(await watcher.getByRole('link', { name: 'Live video' }).count()).toBe(0)
-  }, 30_000)
+  }, 60_000)
 
   it('show an emergency plan from writing to its end: who is opened what, as a drill', async () => {
     const { page } = office
@@ -239,7 +239,7 @@ describe('the pages', () => {
     await active.getByRole('button', { name: 'End plan' }).click()
     await active.waitFor({ state: 'detached' })
     await commander.getByText('Live video needs a grant').waitFor()
-  }, 40_000)
+  }, 60_000)
 
   it('ask for a camera outside the scope by its id, and for a group as one', async () => {
     const asker = await newcomer('zhao.min', '410503')
@@ -273,7 +273,7 @@ describe('the pages', () => {
     await group.waitFor({ state: 'detached' })
     await page.getByRole('button', { name: /yard/ }).click()
     await plays(page)
-  }, 40_000)
+  }, 60_000)
 
   it('play live video by WebSocket where HTTP brings no picture', async () => {
     const viewer = await newcomer('sun.li', REGION)
@@ -291,7 +291,7 @@ describe('the pages', () => {
     // HTTP first, and then the WebSocket.
     expect(refused).toBe(1)
     expect(sockets.filter((url) => /^ws:.*\/media\/live\/.*camera=gate$/.test(url))).toHaveLength(1)
-  }, 40_000)
+  }, 60_000)
 })
 
 async function plays(page: Page): Promise<void> {
