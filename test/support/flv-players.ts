@@ -9,7 +9,7 @@ import { FlvReader, readVideoPacket } from '@patrolhub/protocol/flv'
 export interface PlayersOrder {
   /** One player each. */
   players: { url: string; cookie: string }[]
-  /** So many of them, the last ones, stop reading after their first picture. */
+  /** So many of them, the last ones, stop reading, but for a look every two seconds whether they are still let in. */
   stalled: number
 }
 
@@ -27,6 +27,7 @@ export interface PlayersReport {
 }
 
 const PICTURE_MS = 40
+const STALLED_LOOK_MS = 2000
 
 class Reader {
   pictures = 0
@@ -63,6 +64,9 @@ let cpu = process.cpuUsage()
 function play({ url, cookie }: PlayersOrder['players'][number], onChunk: (chunk: Buffer) => boolean) {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const player = request(url, { headers: { cookie }, agent: false }, (response) => {
+    // A socket that nobody reads does not tell of its end.
+    const look = setInterval(() => response.socket.resume(), STALLED_LOOK_MS)
+    response.on('close', () => clearInterval(look))
     if (response.statusCode !== 200) reject(new Error(`${url}: ${response.statusCode}`))
     response.on('data', (chunk: Buffer) => {
       resolve()
