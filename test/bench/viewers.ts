@@ -2,7 +2,7 @@
  * Players on one camera: through the gate, and on node-media-server alone, in one run with the same stream and the same
  * players, which live in a process of their own. What is measured is the processor time of the serving process.
  *
- *   npm run bench -- viewers [--players 240] [--seconds 10] [--rounds 2] [--stalled-seconds 60]
+ *   npm run bench -- viewers [--players 240] [--seconds 10] [--rounds 2] [--stalled-seconds 90]
  *
  * Both are measured with nobody watching, then with a quarter of the players and with all of them, in turn, `rounds` times.
  * What a process takes with nobody watching is left out: a hub is a broker and a store too. A line through the two
@@ -32,7 +32,7 @@ const { values } = parseArgs({
     players: { type: 'string', default: '240' },
     seconds: { type: 'string', default: '10' },
     rounds: { type: 'string', default: '2' },
-    'stalled-seconds': { type: 'string', default: '60' },
+    'stalled-seconds': { type: 'string', default: '90' },
   },
 })
 const most = Number(values.players)
