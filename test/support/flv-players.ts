@@ -64,13 +64,13 @@ let cpu = process.cpuUsage()
 function play({ url, cookie }: PlayersOrder['players'][number], onChunk: (chunk: Buffer) => boolean) {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const player = request(url, { headers: { cookie }, agent: false }, (response) => {
-    // A socket that nobody reads does not tell of its end.
-    const look = setInterval(() => response.socket.resume(), STALLED_LOOK_MS)
+    // An answer that nobody reads does not tell of its end.
+    const look = setInterval(() => response.resume(), STALLED_LOOK_MS)
     response.on('close', () => clearInterval(look))
     if (response.statusCode !== 200) reject(new Error(`${url}: ${response.statusCode}`))
     response.on('data', (chunk: Buffer) => {
       resolve()
-      if (!onChunk(chunk)) response.socket.pause()
+      if (!onChunk(chunk)) response.pause()
     })
     response.on('error', () => undefined)
   })
