@@ -103,6 +103,7 @@ export class EdgeApp {
     const journal = new Journal({
       dataDir: config.dataDir,
       maxBytes: config.journal.maxMegabytes * 1024 ** 2,
+      maxAgeMs: config.journal.maxDays * 86_400_000,
       log: log('journal'),
     })
     await this.#add('journal', journal, () => journal.start())

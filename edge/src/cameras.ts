@@ -130,6 +130,7 @@ export class Cameras {
       // Weak boxes too: they keep a known object in sight, and the tracker begins none with them.
       scoreThreshold: Math.min(UNSURE_SCORE, detector.scoreThreshold ?? UNSURE_SCORE),
       classes,
+      device: detector.device,
       log: this.#log.child({ component: 'detect' }),
     })
     try {

@@ -86,7 +86,7 @@ export interface EdgeConfig {
     readonly pictures: PictureConfig
   }
   readonly plates: PlateKeys
-  readonly journal: { readonly maxMegabytes: number }
+  readonly journal: Readonly<EdgeFile['journal']>
   readonly recording: Readonly<EdgeFile['recording']>
   readonly healthSeconds: number
   readonly cameras: readonly CameraConfig[]

@@ -233,6 +233,11 @@ export const EdgeFile = Type.Object(
           default: 'auto',
           description: '`auto` takes the first of the catalogue that is found, else a model id',
         }),
+        device: Type.Union([Type.Literal('cpu'), Type.Literal('cuda')], {
+          default: 'cpu',
+          description:
+            'what the model runs on; `cuda` takes an NVIDIA card and the CUDA files of onnxruntime, and says so if they are missing',
+        }),
         workers: Type.Optional(
           Type.Integer({
             minimum: 1,
@@ -293,6 +298,14 @@ export const EdgeFile = Type.Object(
           description:
             'size from which the oldest measurements are given up, counted and declared to the hub',
           unit: 'MB',
+        }),
+        maxDays: Type.Number({
+          minimum: 0.01,
+          maximum: 3650,
+          default: 30,
+          unit: 'd',
+          description:
+            'age from which measurements are given up, counted and declared to the hub; alerts are kept until the hub has them',
         }),
       },
       strictWithDefaults,

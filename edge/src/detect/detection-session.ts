@@ -23,6 +23,8 @@ export interface DetectionSettings {
   widthPx: number
   heightPx: number
   scoreThreshold: number
+  /** What the model runs on; the processor unless set. */
+  device?: 'cpu' | 'cuda' | undefined
   /** Names of the classes that matter. */
   classes: readonly string[]
 }
@@ -65,7 +67,7 @@ export class DetectionSession {
    * shape that the decoder wants and the shape that the model has.
    */
   static async open(settings: DetectionSettings): Promise<DetectionSession> {
-    const { model, widthPx, heightPx } = settings
+    const { model, widthPx, heightPx, device = 'cpu' } = settings
     const bytes = await readModelFile(model)
     const [batch, , height, width] = model.entry.input.shape
     const sizes: [number | string | undefined, number][] = [
@@ -76,6 +78,7 @@ export class DetectionSession {
     let session: InferenceSession
     try {
       session = await InferenceSession.create(bytes, {
+        executionProviders: device === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
         graphOptimizationLevel: 'all',
         // One worker a core beats more threads, which spin while they wait for one another.
         intraOpNumThreads: 1,
@@ -86,9 +89,10 @@ export class DetectionSession {
         logSeverityLevel: 3,
       })
     } catch (cause) {
+      const where = device === 'cuda' ? ' on CUDA (detector.device)' : ''
       throw new EdgeError(
         'EDGE_MODEL_LOAD',
-        `onnxruntime cannot load ${model.path}: ${(cause as Error).message}`,
+        `onnxruntime cannot load ${model.path}${where}: ${(cause as Error).message}`,
         {
           cause,
         },

@@ -26,6 +26,8 @@ export interface DetectorPoolOptions {
   /** 0..1; by default the decoder's. */
   scoreThreshold?: number | undefined
   classes?: readonly string[] | undefined
+  /** What the model runs on; the processor unless set. */
+  device?: 'cpu' | 'cuda' | undefined
   log: Logger
   /** Another worker file, for tests that inject faults. */
   workerFile?: URL | undefined
@@ -86,6 +88,7 @@ export class DetectorPool implements Detector {
       ...size,
       scoreThreshold: options.scoreThreshold ?? decoder.scoreThreshold,
       classes,
+      device: options.device,
     }
     this.#threads = Array.from(
       { length: options.workers },

@@ -4,7 +4,8 @@
  * are on the disk. Everything here is synchronous; `journal.ts` runs it in a worker thread.
  *
  * Invariants: numbers are never reused within an epoch, also not after truncation; each stream's records are without a
- * hole; only the oldest are ever deleted, either because the hub has them or, counted, because the file was full.
+ * hole; only the oldest are ever deleted, either because the hub has them or, counted, because the file was full or
+ * they were too old.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
@@ -19,6 +20,8 @@ const VERSION = 1
 
 /** Deleting this many records takes some 100 ms, for which an append may have to wait. */
 const TRUNCATE_RECORDS = 20_000
+/** The age of records is known to this. */
+const MARK_EVERY_MS = 60_000
 /** How many of the oldest records are given up at a time while the file is full. */
 const DROP_RECORDS = 2000
 
@@ -53,13 +56,18 @@ export interface JournalSlice {
 
 interface Limits {
   maxBytes: number
+  /** Measurements that are older are given up; alerts never are for their age. */
+  maxAgeMs?: number
+  /** Wall clock; tests give their own. */
+  now?: () => number
 }
 
 type Row = Record<string, unknown>
 
 export class JournalFile {
   readonly #db: DatabaseSync
-  readonly #maxBytes: number
+  readonly #limits: Required<Limits>
+  #markedAtMs = Number.NEGATIVE_INFINITY
   readonly #insert: Record<Stream, StatementSync>
   readonly #read: Record<Stream, StatementSync>
   readonly #delete: Record<Stream, StatementSync>
@@ -71,9 +79,9 @@ export class JournalFile {
    * Opens the journal in this folder, or makes it.
    * @throws EdgeError EDGE_DATA_IN_USE, EDGE_JOURNAL_FILE or EDGE_DISK.
    */
-  constructor(dataDir: string, { maxBytes }: Limits) {
+  constructor(dataDir: string, limits: Limits) {
     const path = join(dataDir, 'journal.sqlite')
-    this.#maxBytes = maxBytes
+    this.#limits = { maxAgeMs: Number.POSITIVE_INFINITY, now: Date.now, ...limits }
     this.#db = openDatabase(dataDir, path)
     try {
       prepareSchema(this.#db, path)
@@ -130,6 +138,7 @@ export class JournalFile {
         if (upTo >= firstSeq) this.#deleteUpTo(stream, upTo)
       }
       this.#makeRoom()
+      this.#giveUpOld()
       for (const stream of STREAMS) {
         const { lastSeq, droppedTo, dropped } = this.#streams[stream]
         this.#saveStream.run(lastSeq, droppedTo, dropped, stream)
@@ -163,7 +172,7 @@ export class JournalFile {
     if (lostTo < fromSeq) return { firstSeq: start, payloads }
     const reason =
       droppedTo >= fromSeq
-        ? 'the journal was full, the oldest records were given up'
+        ? 'the oldest records were given up: the journal was full, or they were too old'
         : 'acknowledged before and deleted'
     return { firstSeq: start, payloads, lost: { fromSeq, toSeq: lostTo, reason } }
   }
@@ -183,6 +192,7 @@ export class JournalFile {
         this.#db.exec(`UPDATE ${stream} SET seq = -seq`)
         this.#saveStream.run(lastSeq - firstSeq + 1, 0, 0, stream)
       }
+      this.#db.exec('DELETE FROM mark')
       this.#db.prepare('UPDATE journal SET epoch = ?').run(epoch)
       this.#db.exec('COMMIT')
     } catch (error) {
@@ -223,15 +233,37 @@ export class JournalFile {
 
   /** Drop policy: the oldest measurements first, no more than needed; alerts only when no measurement is left. */
   #makeRoom(): void {
-    while (this.#usedBytes() > this.#maxBytes) {
+    while (this.#usedBytes() > this.#limits.maxBytes) {
       const stream = STREAMS.toReversed().find((name) => this.#depth(name) > 1)
       if (!stream) return
       const { firstSeq, lastSeq } = this.#streams[stream]
       const upTo = Math.min(lastSeq - 1, firstSeq + DROP_RECORDS)
-      this.#deleteUpTo(stream, upTo)
-      this.#streams[stream].droppedTo = upTo
-      this.#streams[stream].dropped += upTo - firstSeq + 1
+      this.#giveUp(stream, firstSeq, upTo)
     }
+  }
+
+  #giveUp(stream: Stream, firstSeq: number, upTo: number): void {
+    this.#deleteUpTo(stream, upTo)
+    this.#streams[stream].droppedTo = upTo
+    this.#streams[stream].dropped += upTo - firstSeq + 1
+  }
+
+  /** Marks how far the stream had come once a minute, and gives up what stands before a mark that is too old. */
+  #giveUpOld(): void {
+    const { maxAgeMs, now } = this.#limits
+    if (maxAgeMs === Number.POSITIVE_INFINITY) return
+    const nowMs = now()
+    // Also when the clock was set back: a mark of the future would be believed for as long.
+    if (Math.abs(nowMs - this.#markedAtMs) < MARK_EVERY_MS) return
+    this.#markedAtMs = nowMs
+    const { firstSeq, lastSeq } = this.#streams.measurements
+    const old = this.#db
+      .prepare('SELECT max(last_seq) AS seq FROM mark WHERE at_ms <= ?')
+      .get(nowMs - maxAgeMs)
+    const upTo = Math.min(Number((old as Row).seq ?? 0), firstSeq + TRUNCATE_RECORDS)
+    if (upTo >= firstSeq) this.#giveUp('measurements', firstSeq, upTo)
+    this.#db.prepare('DELETE FROM mark WHERE last_seq < ? OR at_ms > ?').run(firstSeq, nowMs)
+    this.#db.prepare('INSERT INTO mark VALUES (?, ?)').run(nowMs, lastSeq)
   }
 
   #depth(stream: Stream): number {
@@ -264,6 +296,9 @@ function openDatabase(dataDir: string, path: string): DatabaseSync {
   }
 }
 
+/** How far the measurements had come, and when. */
+const MARKS = 'CREATE TABLE IF NOT EXISTS mark (at_ms INTEGER NOT NULL, last_seq INTEGER NOT NULL)'
+
 function prepareSchema(db: DatabaseSync, path: string): void {
   const tables = Number((db.prepare('SELECT count(*) AS n FROM sqlite_schema').get() as Row).n)
   const id = Number((db.prepare('PRAGMA application_id').get() as Row).application_id)
@@ -274,6 +309,8 @@ function prepareSchema(db: DatabaseSync, path: string): void {
   if (tables > 0) {
     const check = String((db.prepare('PRAGMA quick_check(1)').get() as Row).quick_check)
     if (check !== 'ok') throw fileError(path, check)
+    // Of files that an earlier version has made; it does not look for it.
+    db.exec(MARKS)
     return
   }
   // One transaction: after a crash the file is either empty, and made again, or whole.
@@ -285,6 +322,7 @@ function prepareSchema(db: DatabaseSync, path: string): void {
     CREATE TABLE stream (name TEXT PRIMARY KEY, last_seq INTEGER NOT NULL, dropped_to INTEGER NOT NULL, dropped INTEGER NOT NULL);
     CREATE TABLE alerts (seq INTEGER PRIMARY KEY, payload TEXT NOT NULL);
     CREATE TABLE measurements (seq INTEGER PRIMARY KEY, payload TEXT NOT NULL);
+    ${MARKS};
     INSERT INTO journal VALUES ('${randomUUID()}', ${Date.now()});
     INSERT INTO stream VALUES ('alerts', 0, 0, 0), ('measurements', 0, 0, 0);
     COMMIT;

@@ -6,13 +6,13 @@ import type { JournalAnswer, JournalRequest, JournalWorkerData } from './worker-
 
 const port = parentPort
 if (!port) throw new Error('journal-worker.ts runs as a worker thread only')
-const { dataDir, maxBytes } = workerData as JournalWorkerData
+const { dataDir, ...limits } = workerData as JournalWorkerData
 
 let file: JournalFile | undefined
 
 function handle(request: JournalRequest): Omit<Extract<JournalAnswer, { ok: true }>, 'id' | 'ok'> {
   if (request.op === 'open') {
-    file = new JournalFile(dataDir, { maxBytes })
+    file = new JournalFile(dataDir, limits)
     return { state: file.state() }
   }
   if (!file) throw new EdgeError('EDGE_JOURNAL_CLOSED', 'The journal is not open.')

@@ -62,9 +62,10 @@ export class Journal extends EventEmitter<JournalEvents> {
   #droppedReported = 0
   #wakeRetry: (() => void) | undefined
 
-  constructor(options: { dataDir: string; maxBytes: number; log: Logger }) {
+  constructor(options: { dataDir: string; maxBytes: number; maxAgeMs?: number; log: Logger }) {
     super()
-    this.#data = { dataDir: options.dataDir, maxBytes: options.maxBytes }
+    const { dataDir, maxBytes, maxAgeMs } = options
+    this.#data = { dataDir, maxBytes, ...(maxAgeMs === undefined ? {} : { maxAgeMs }) }
     this.#log = options.log
   }
 

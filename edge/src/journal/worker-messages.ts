@@ -6,6 +6,7 @@ import type { JournalSlice, JournalState, PendingRecord } from './journal-file.t
 export interface JournalWorkerData {
   dataDir: string
   maxBytes: number
+  maxAgeMs?: number
 }
 
 export type JournalCall =

@@ -109,6 +109,36 @@ describe('the journal', () => {
     expect(values(slice.payloads)).toEqual([3, 4])
   })
 
+  it('gives up measurements that are too old, over a restart too, declares them, and keeps every alert', () => {
+    const MINUTE = 60_000
+    let nowMs = 1_760_000_000_000
+    const limits = { maxBytes: MAX_BYTES, maxAgeMs: 60 * MINUTE, now: () => nowMs }
+    let file = new JournalFile(dataDir, limits)
+    for (let minute = 1; minute <= 90; minute++) {
+      const records = [{ stream: 'measurements' as const, payload: String(minute) }]
+      file.commit(minute === 1 ? [{ stream: 'alerts', payload: '"old"' }, ...records] : records)
+      if (minute === 45) {
+        file.close()
+        file = new JournalFile(dataDir, limits)
+      }
+      nowMs += MINUTE
+    }
+    const { bounds, dropped } = file.state()
+    expect(dropped.alerts).toBe(0)
+    expect(bounds.alerts).toEqual({ firstSeq: 1, lastSeq: 1 })
+    // A mark a minute: right to a minute or two.
+    expect(dropped.measurements).toBeGreaterThanOrEqual(28)
+    expect(dropped.measurements).toBeLessThanOrEqual(30)
+    const slice = file.read('measurements', 1, ALL)
+    expect(slice.payloads[0]).toBe(String(dropped.measurements + 1))
+    expect(slice.lost).toMatchObject({ fromSeq: 1, toSeq: dropped.measurements })
+    // A clock that is set back gives up nothing that is not old, and goes on.
+    nowMs -= 600 * MINUTE
+    file.commit([{ stream: 'measurements', payload: '91' }])
+    expect(file.state().dropped.measurements).toBe(dropped.measurements)
+    file.close()
+  })
+
   it('gives up the oldest measurements when it is full, never alerts while measurements are left, and counts them', () => {
     const file = new JournalFile(dataDir, { maxBytes: 1024 * 1024 })
     const wide = 'x'.repeat(1000)
@@ -129,7 +159,7 @@ describe('the journal', () => {
     expect(slice.lost).toEqual({
       fromSeq: 7,
       toSeq: dropped.measurements,
-      reason: 'the journal was full, the oldest records were given up',
+      reason: 'the oldest records were given up: the journal was full, or they were too old',
     })
 
     // Only alerts are left to give up: the newest stay.
