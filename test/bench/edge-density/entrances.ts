@@ -33,6 +33,8 @@ const QUIET_MS = 3000
 const SETTLE_MS = 6000
 /** An alert later than this belongs to something else. */
 const MISSED_MS = 5000
+/** The camera's own frames may show somebody a little earlier than the three pictures in a row do. */
+const EARLY_MS = 500
 
 export interface Entrances {
   decode: 'needed' | 'full'
@@ -124,8 +126,8 @@ export async function playEntrances(options: EntranceOptions): Promise<Entrances
     const { seen, decoded } = pipeline.capture.pictures
     const found = entered.map((enteredMs) => {
       const atMs = beganAtMs + enteredMs
-      const alert = alertedAtMs.find((each) => each >= atMs && each < atMs + MISSED_MS)
-      return { enteredMs, latencyMs: alert === undefined ? null : Math.round(alert - atMs) }
+      const alert = alertedAtMs.find((each) => each >= atMs - EARLY_MS && each < atMs + MISSED_MS)
+      return { enteredMs, latencyMs: alert === undefined ? null : Math.max(0, Math.round(alert - atMs)) }
     })
     return { rate, decode, found, decodedShare: Math.round((100 * decoded) / Math.max(1, seen)) / 100 }
   } finally {

@@ -11,7 +11,7 @@ import { assetsFolder, REPOSITORY } from '../../simulator/footage.ts'
 const run = promisify(execFile)
 const CACHE = join(REPOSITORY, '.cache', 'footage', 'density')
 /** Part of the file names: change it when the clips change. */
-const VERSION = 2
+const VERSION = 3
 const FPS = 25
 const GOP = 2 * FPS
 
@@ -45,10 +45,12 @@ const ENTRANCES = [
   { clip: 1, second: 24.5 },
   { clip: 0, second: 50.5 },
   { clip: 0, second: 74.4 },
-  { clip: 1, second: 24.5 },
 ] as const
-/** The empty scene is held for so long before each, and a bit longer each time, so that key frames fall anywhere. */
-const HELD_SECONDS = 11
+/**
+ * The empty scene is held for so long before each that the cut before it is long forgotten, and a bit longer each time,
+ * so that key frames fall anywhere.
+ */
+const HELD_SECONDS = 15
 const HELD_LONGER_SECONDS = 0.43
 const LEAD_SECONDS = 2
 const SHOWN_SECONDS = 5
@@ -73,7 +75,7 @@ export const SCENES = {
   /** A square with people in view all the time. */
   busy: { sources: [SQUARE], graph: '[0:v]scale=1920:1440,crop=1920:1080[seen]', seconds: 30 },
   /** A room and a car park, each empty and quiet until somebody comes: large and near, or a ninth of the height. */
-  entrances: { sources: [ROOM, CAR_PARK], graph: entranceGraph(), seconds: 102 },
+  entrances: { sources: [ROOM, CAR_PARK], graph: entranceGraph(), seconds: 104 },
 } as const satisfies Record<string, Scene>
 
 export type SceneName = keyof typeof SCENES
