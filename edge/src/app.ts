@@ -16,8 +16,9 @@ import { Journal } from './journal/journal.ts'
 import { Recording } from './recording/recording.ts'
 import { Relay } from './relay/relay.ts'
 import { SettingsKeeper, type SettingsKeeperOptions } from './settings/settings-keeper.ts'
-import { Forecaster } from './signal/forecaster.ts'
+import { Scorer } from './signal/scorer.ts'
 import { Signal } from './signal/signal.ts'
+import { StateFile } from './signal/state-file.ts'
 import { SOFTWARE } from './software.ts'
 import { Uplink } from './uplink/uplink.ts'
 import { WatchList } from './watch/watch-list.ts'
@@ -110,8 +111,10 @@ export class EdgeApp {
     journal.on('failed', (error) => this.#options.onFailure(error))
     const append = (records: JournalRecord[]) => journal.appendAll(records)
 
-    const forecaster = await Forecaster.open(await this.#findSignalModel())
-    await this.#add('forecaster', forecaster)
+    const scorer = await Scorer.open(await this.#findSignalModel())
+    await this.#add('scorer', scorer)
+    const states = StateFile.open(config.dataDir, log('signal'))
+    await this.#add('signal states', states)
 
     const hub = {
       hubUrl: config.hub.url,
@@ -145,7 +148,8 @@ export class EdgeApp {
       const signal = new Signal({
         checkpoints,
         sensors,
-        forecaster,
+        scorer,
+        states,
         append: async (found) => {
           const { records, pictures } = intake?.withPictures(found) ?? { records: found, pictures: [] }
           await append(records)

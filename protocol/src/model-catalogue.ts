@@ -45,7 +45,7 @@ export const ModelEntry = Type.Object({
   decoder: Type.Union([
     Type.Literal('yolox'),
     Type.Literal('centernet'),
-    Type.Literal('signal-forecast'),
+    Type.Literal('signal-novelty'),
     Type.Literal('normality'),
   ]),
   classes: Type.Array(Type.String()),

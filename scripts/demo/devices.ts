@@ -50,9 +50,9 @@ export const SENSORS = [
 
 /** Counting windows of the checkpoint, and values that the model has to see first. */
 export const FLOW_WINDOW_SECONDS = 3
-export const WARM_UP_VALUES = 8
-/** After the longest warm-up (flow: 24 s), with a little room. */
-const FIRST_ANOMALY_SECONDS = 30
+export const WARM_UP_VALUES = 12
+/** After the longest warm-up (flow: 36 s), with a little room. */
+const FIRST_ANOMALY_SECONDS = 45
 /** The first round goes quickly, so that a short demonstration shows something. */
 const FIRST_ROUND_EVERY_SECONDS = 25
 const LATER_EVERY_SECONDS = 90

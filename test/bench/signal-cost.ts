@@ -1,43 +1,80 @@
-/** What one judgement of the anomaly model costs, for several numbers of series a run: npm run bench -- signal-cost */
+/**
+ * What it costs to judge values of many series: learning, measuring and the anomaly model, on one core.
+ *
+ *   npm run bench -- signal-cost [--seconds 3]
+ *
+ * The series are counts of vehicles a window with a habit of the day, and have each filled their memory.
+ */
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { findModel, readModelCatalogue } from '../../edge/src/detect/model-file.ts'
-import { Forecaster } from '../../edge/src/signal/forecaster.ts'
-import { HISTORY_LENGTH } from '../../edge/src/signal/history.ts'
+import { Scorer } from '../../edge/src/signal/scorer.ts'
+import { ROW_LENGTH, SeriesModel, STATE_BYTES } from '../../edge/src/signal/series-model.ts'
+import { MEMORY_LENGTH } from '../../edge/src/signal/value-memory.ts'
+import { Random } from '../../models/signal-novelty/random.ts'
 import { report } from '../support/bench.ts'
 
-const SECONDS = 2
-const MODELS = join(import.meta.dirname, '..', '..', 'models')
-const catalogue = await readModelCatalogue(join(MODELS, 'catalogue.json'))
-const forecaster = await Forecaster.open(
-  await findModel({ wanted: 'auto', catalogue, folders: [MODELS], task: 'signal' }),
+const WANTED_VALUES_PER_SECOND = 50_000
+const STEP_MS = 300_000
+const SERIES = [1, 10, 100, 1000]
+
+const { values: options } = parseArgs({ options: { seconds: { type: 'string', default: '3' } } })
+const seconds = Number(options.seconds)
+if (!(seconds > 0)) throw new Error('--seconds has to be a number above 0')
+
+const models = join(import.meta.dirname, '..', '..', 'models')
+const catalogue = await readModelCatalogue(join(models, 'catalogue.json'))
+const scorer = await Scorer.open(
+  await findModel({ wanted: 'auto', catalogue, folders: [models], task: 'signal' }),
 )
-const recent = Array.from({ length: HISTORY_LENGTH }, (_, index) => 10 + Math.sin(index))
-const results: object[] = []
-console.log(`The model that every edge runs over numbers, ${SECONDS} s for each number of series in a run.`)
-for (const batch of [1, 10, 100, 1000]) {
-  const judged = Array.from({ length: batch }, (_, index) => ({
-    recent,
-    value: 10 + index / batch,
-    resolution: 0,
-  }))
-  for (let warmUp = 0; warmUp < 20; warmUp++) await forecaster.judge(judged)
-  const cpuBefore = process.cpuUsage()
-  const start = performance.now()
-  let runs = 0
-  while (performance.now() - start < SECONDS * 1000) {
-    await forecaster.judge(judged)
-    runs += 1
+const random = new Random(1)
+const countAt = (step: number) => random.poisson(12 + 10 * Math.sin((step * 2 * Math.PI) / 288))
+
+const heapBefore = memoryBytes()
+const row = new Float32Array(ROW_LENGTH)
+const all = Array.from({ length: Math.max(...SERIES) }, () => {
+  const series = new SeriesModel()
+  for (let step = 0; step <= MEMORY_LENGTH; step++) series.take(countAt(step), step * STEP_MS, 1, row)
+  return series
+})
+const bytesPerSeries = Math.round((memoryBytes() - heapBefore) / all.length)
+
+const results = []
+let step = MEMORY_LENGTH + 1
+for (const count of SERIES) {
+  const { user: before } = process.cpuUsage()
+  const beganAt = performance.now()
+  let judged = 0
+  while (performance.now() - beganAt < seconds * 1000) {
+    const atMs = step * STEP_MS
+    await scorer.judge(
+      all.slice(0, count).map((series) => ({ series, value: countAt(step), atMs, resolution: 1 })),
+    )
+    step += 1
+    judged += count
   }
-  const elapsedMs = performance.now() - start
-  const { user, system } = process.cpuUsage(cpuBefore)
+  const elapsedMs = performance.now() - beganAt
   const result = {
-    seriesInARun: batch,
-    valuesPerSecond: Math.round((runs * batch * 1000) / elapsedMs),
-    wallMicrosPerValue: Math.round((elapsedMs * 10_000) / (runs * batch)) / 10,
-    cpuMicrosPerValue: Math.round(((user + system) * 10) / (runs * batch)) / 10,
+    seriesInARun: count,
+    valuesPerSecond: Math.round((judged * 1000) / elapsedMs),
+    cpuMicrosPerValue: Math.round(((process.cpuUsage().user - before) * 10) / judged) / 10,
   }
   results.push(result)
   console.log(JSON.stringify(result))
 }
-await forecaster.close()
-report('signal-cost', { results }, [])
+await scorer.close()
+const best = Math.max(...results.map(({ valuesPerSecond }) => valuesPerSecond))
+report('signal-cost', { results, bytesPerSeries, stateBytes: STATE_BYTES }, [
+  {
+    name: 'values judged a second on one core',
+    value: best,
+    unit: 'values/s',
+    bar: WANTED_VALUES_PER_SECOND,
+    ok: best >= WANTED_VALUES_PER_SECOND,
+  },
+])
+
+function memoryBytes(): number {
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}

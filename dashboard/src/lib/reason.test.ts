@@ -48,6 +48,17 @@ describe('reasonText', () => {
     expect(reasonText(withValue(15), english)).toContain('unusual')
   })
 
+  it('says why a value is odd, and leaves out what it does not know', () => {
+    const because = (why: string) => ({ ...anomaly, facts: { ...anomaly.facts, why } })
+    expect(reasonText(because('level-shift'), english)).toBe(
+      'Flow 2 vehicles/min is below the expected 11.3 to 19 vehicles/min: the level has shifted',
+    )
+    expect(reasonText(because('unusual-hour'), chinese)).toBe(
+      '车流量 2 辆/分，低于预期 11.3 至 19 辆/分：与平时此时段不同',
+    )
+    expect(reasonText(because('of-a-later-version'), english)).toBe(reasonText(anomaly, english))
+  })
+
   it('says every rule of a camera in both languages, with the number of objects where there are more', () => {
     const facts = {
       'line-crossing': { className: 'person', direction: 'left', objectsSinceLastAlert: 3 },

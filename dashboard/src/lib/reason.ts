@@ -46,12 +46,15 @@ function signalAnomaly({ facts }: Explained, t: TFunction): string | undefined {
   if (typeof expectedLow !== 'number' || typeof expectedHigh !== 'number') return undefined
   const key = value > expectedHigh ? 'reason.above' : value < expectedLow ? 'reason.below' : 'reason.unusual'
   const unit = typeof facts.unit === 'string' && facts.unit !== '' ? ` ${unitLabel(facts.unit, t)}` : ''
-  return t(key, {
+  const sentence = t(key, {
     series: seriesLabel(series, t),
     value: number(value) + unit,
     low: number(expectedLow),
     high: number(expectedHigh) + unit,
   })
+  // Edges of earlier versions do not say why; a word that is not known here is left out.
+  const why = typeof facts.why === 'string' ? t(`signalReason.${facts.why}`, { defaultValue: '' }) : ''
+  return why === '' ? sentence : t('reason.because', { sentence, why })
 }
 
 type Sentence = (alert: Explained, t: TFunction) => string | undefined

@@ -87,7 +87,7 @@ export const SignalRuleConfig = Type.Object(
       maximum: 1,
       default: 0.7,
       description:
-        'anomaly score from which an alert is raised: 0.5 is 4 spreads from the expected value, 0.7 is 6',
+        'anomaly score from which an alert is raised: how likely it is that something happened; lower finds more and errs more often',
     }),
     severity: described(Severity, { default: 'minor', description: 'severity of the alert' }),
     cooldownSeconds: Type.Number({

@@ -4,7 +4,7 @@ import type { Candidate } from './candidate.ts'
 import { CENTERNET_STRIDE_PX, decodeCenternet } from './centernet.ts'
 import { decodeYolox, yoloxRowCount } from './yolox.ts'
 
-export type DetectionDecoderName = Exclude<ModelEntry['decoder'], 'signal-forecast' | 'normality'>
+export type DetectionDecoderName = Exclude<ModelEntry['decoder'], 'signal-novelty' | 'normality'>
 
 /** Shape of one output when the batch is 1. */
 export interface OutputShape {

@@ -31,7 +31,7 @@ export interface DetectionSettings {
 
 /** The decoder of a catalogue entry. Throws EDGE_MODEL_CATALOGUE for a model that is not a detector. */
 export function decoderOf(entry: ModelEntry): DetectionDecoder {
-  if (entry.decoder === 'signal-forecast' || entry.decoder === 'normality')
+  if (entry.decoder === 'signal-novelty' || entry.decoder === 'normality')
     throw new EdgeError(
       'EDGE_MODEL_CATALOGUE',
       `${entry.id} is not a detection model: its decoder is ${entry.decoder}`,

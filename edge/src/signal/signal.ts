@@ -17,13 +17,16 @@ import type { Logger } from 'pino'
 import type { CheckpointConfig, SensorConfig } from '../config.ts'
 import { AlertGate, anomalyAlert, type SeriesSource } from './anomaly-alert.ts'
 import { FlowCounter } from './flow.ts'
-import type { Forecaster, Judgement } from './forecaster.ts'
-import { History } from './history.ts'
+import type { Judgement, Scorer } from './scorer.ts'
+import { SeriesModel } from './series-model.ts'
+import type { StateFile } from './state-file.ts'
 
 export interface SignalOptions {
   checkpoints: readonly CheckpointConfig[]
   sensors: readonly SensorConfig[]
-  forecaster: Forecaster
+  scorer: Scorer
+  /** Where what was learned survives a restart. */
+  states: StateFile
   /** Resolves when all are durable. */
   append: (records: JournalRecord[]) => Promise<unknown>
   /** While a checkpoint is not connected, its silence says nothing about the road. */
@@ -40,13 +43,18 @@ export interface SignalStats {
 
 const MAX_WAITING = 10_000
 const TICK_MS = 250
+const SAVE_MS = 60_000
+/** Saved in one go: some milliseconds. */
+const SAVED_TOGETHER = 50
 /** Speeds are given in steps of 1 km/h at best. */
 const SPEED_RESOLUTION_KMH = 1
 
 interface SeriesState {
   source: SeriesSource
-  history: History
+  model: SeriesModel
   gate: AlertGate
+  /** Values that were learned when it was last saved. */
+  savedCount: number
 }
 
 interface WaitingValue {
@@ -71,6 +79,7 @@ export class Signal {
   #waiting: WaitingValue[] = []
   #run: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  #saveTimer: NodeJS.Timeout | undefined
   #isClosing = false
   #stats: SignalStats = { scored: 0, alerts: 0, skipped: 0, failed: 0 }
 
@@ -81,12 +90,18 @@ export class Signal {
       this.#checkpoints.set(checkpoint.checkpointId, checkpointState(checkpoint, Date.now()))
     }
     for (const sensor of options.sensors) this.#sensors.set(sensor.sensorId, sensorState(sensor))
+    const states = options.states.load()
+    for (const series of this.#all()) {
+      const state = states.get(nameOf(series.source))
+      if (state && series.model.restore(state)) series.savedCount = series.model.count
+    }
   }
 
   start(): void {
     this.#timer = setInterval(() => {
       for (const checkpointId of this.#checkpoints.keys()) this.#closeWindow(checkpointId, Date.now())
     }, TICK_MS)
+    this.#saveTimer = setInterval(() => void this.#save(), SAVE_MS)
   }
 
   passages(checkpoint: CheckpointConfig, passages: readonly PassageRecord[]): void {
@@ -109,11 +124,37 @@ export class Signal {
     return { ...this.#stats }
   }
 
-  /** Judges what waits, then stops. */
+  /** Judges what waits, saves what was learned, then stops. */
   async close(): Promise<void> {
     this.#isClosing = true
     clearInterval(this.#timer)
+    clearInterval(this.#saveTimer)
     while (this.#run) await this.#run
+    await this.#save()
+  }
+
+  #all(): SeriesState[] {
+    return [...this.#checkpoints.values()]
+      .flatMap(({ flow, speed }) => [flow, speed])
+      .concat([...this.#sensors.values()])
+  }
+
+  /** Saves the series that have learned something. */
+  async #save(): Promise<void> {
+    const changed = this.#all().filter(({ model, savedCount }) => model.count !== savedCount)
+    while (changed.length > 0) {
+      const some = changed.splice(0, SAVED_TOGETHER)
+      try {
+        this.#options.states.save(
+          some.map(({ source, model }) => ({ series: nameOf(source), state: model.state })),
+        )
+        for (const series of some) series.savedCount = series.model.count
+      } catch (err) {
+        this.#log.warn({ err, series: some.length }, 'what was learned could not be saved')
+        return
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+    }
   }
 
   #closeWindow(checkpointId: string, nowMs: number): void {
@@ -175,31 +216,37 @@ export class Signal {
   }
 
   async #judge(batch: readonly WaitingValue[]): Promise<void> {
-    const inputs = batch.map(({ series, value }) => ({
-      recent: series.history.values(),
+    const inputs = batch.map(({ series, value, atMs }) => ({
+      series: series.model,
       value,
+      atMs,
       resolution: series.source.resolution,
     }))
-    const judgements = await this.#options.forecaster.judge(inputs)
+    const seen = inputs.map(({ series }) => series.count)
+    const judgements = await this.#options.scorer.judge(inputs)
     const records: JournalRecord[] = []
     for (const [index, { series, value, atMs }] of batch.entries()) {
-      const seen = series.history.count
-      series.history.add(value)
       // With nothing to compare with there is no expectation to write down.
-      if (seen === 0) continue
-      const scored = scoreRecord(series.source, value, atMs, judgements[index]!)
+      if (seen[index] === 0) continue
+      const judgement = judgements[index]!
+      const scored = scoreRecord(series.source, value, atMs, judgement)
       records.push(scored)
-      const alert = this.#alertFor(series, scored, seen)
+      const alert = this.#alertFor(series, scored, judgement, seen[index]!)
       if (alert) records.unshift(alert)
     }
     if (records.length > 0) await this.#options.append(records)
   }
 
-  #alertFor({ source, gate }: SeriesState, scored: ScoreRecord, seen: number): AlertRecord | undefined {
+  #alertFor(
+    { source, gate }: SeriesState,
+    scored: ScoreRecord,
+    { news, reason }: Judgement,
+    seen: number,
+  ): AlertRecord | undefined {
     this.#stats.scored += 1
-    if (!gate.admits(scored.score, seen, scored.atMs, source.rule)) return undefined
+    if (!gate.admits(news, seen, scored.atMs, source.rule)) return undefined
     this.#stats.alerts += 1
-    const alert = anomalyAlert(source, scored, this.#options.forecaster.model)
+    const alert = anomalyAlert(source, scored, reason, this.#options.scorer.model)
     this.#log.info(
       { alertId: alert.alertId, deviceId: source.deviceId, reason: alert.reason },
       'alert raised',
@@ -223,7 +270,11 @@ function scoreRecord(source: SeriesSource, value: number, atMs: number, judgemen
 }
 
 function seriesState(source: SeriesSource): SeriesState {
-  return { source, history: new History(), gate: new AlertGate() }
+  return { source, model: new SeriesModel(), gate: new AlertGate(), savedCount: 0 }
+}
+
+function nameOf({ deviceId, series }: SeriesSource): string {
+  return `${deviceId}/${series}`
 }
 
 function checkpointState(checkpoint: CheckpointConfig, nowMs: number): CheckpointState {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -9,15 +9,19 @@ import {
   type ReadingRecord,
   type ScoreRecord,
 } from '@patrolhub/protocol'
+import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { CheckpointConfig, SensorConfig } from '../../src/config.ts'
 import { findModel, type LoadedModelInfo, readModelCatalogue } from '../../src/detect/model-file.ts'
 import { EdgeError } from '../../src/errors.ts'
-import { Forecaster } from '../../src/signal/forecaster.ts'
+import { Scorer } from '../../src/signal/scorer.ts'
+import { SeriesModel } from '../../src/signal/series-model.ts'
 import { Signal } from '../../src/signal/signal.ts'
+import { StateFile } from '../../src/signal/state-file.ts'
 import { waitFor } from '../support/wait.ts'
 
+const log = pino({ level: 'silent' })
 const MODELS = join(import.meta.dirname, '../../../models')
 const rule = { threshold: 0.7, severity: 'minor', cooldownSeconds: 60, warmUpValues: 20 } as const
 const sensor: SensorConfig = {
@@ -42,7 +46,9 @@ const checkpoint: CheckpointConfig = {
 }
 
 let model: LoadedModelInfo
-let forecaster: Forecaster
+let scorer: Scorer
+let folder: string
+let states: StateFile
 let signal: Signal
 let records: JournalRecord[]
 let isConnected: boolean
@@ -50,22 +56,31 @@ let isConnected: boolean
 beforeEach(async () => {
   const catalogue = await readModelCatalogue(join(MODELS, 'catalogue.json'))
   model = await findModel({ wanted: 'auto', catalogue, folders: [MODELS], task: 'signal' })
-  forecaster = await Forecaster.open(model)
+  scorer = await Scorer.open(model)
+  folder = mkdtempSync(join(tmpdir(), 'patrolhub-signal-'))
+  states = StateFile.open(folder, log)
   records = []
   isConnected = true
-  signal = new Signal({
-    checkpoints: [checkpoint],
-    sensors: [sensor],
-    forecaster,
-    append: async (added) => void records.push(...added),
-    isConnected: () => isConnected,
-    log: pino({ level: 'silent' }),
-  })
+  signal = newSignal()
 })
 afterEach(async () => {
   await signal.close()
-  await forecaster.close()
+  states.close()
+  await scorer.close()
+  rmSync(folder, { recursive: true, force: true })
 })
+
+function newSignal(): Signal {
+  return new Signal({
+    checkpoints: [checkpoint],
+    sensors: [sensor],
+    scorer,
+    states,
+    append: async (added) => void records.push(...added),
+    isConnected: () => isConnected,
+    log,
+  })
+}
 
 let atMs = 1_760_000_000_000
 function reading(value: number): ReadingRecord {
@@ -118,21 +133,23 @@ describe('the anomaly model over readings', () => {
       deviceKind: 'sensor',
       ruleName: 'water_level',
       severity: 'minor',
-      facts: { value: 4.5, side: 'above', threshold: 0.7 },
-      model: { id: 'signal-forecast', sha256: model.entry.sha256 },
+      facts: { value: 4.5, side: 'above', threshold: 0.7, why: 'spike' },
+      model: { id: 'signal-novelty', sha256: model.entry.sha256 },
     })
     expect(alert.score).toBeGreaterThan(0.7)
-    expect(alert.reason).toMatch(/^water_level of River is 4\.5 m, above the expected 2\.9\d to 3\.0\d m\.$/)
+    expect(alert.reason).toMatch(
+      /^water_level of River is 4\.5 m, above the expected 2\.\d+ to 3\.\d+ m: a sudden value/,
+    )
   })
 
   it('raises no alert while it is warming up', async () => {
     signal.readings(
       sensor,
-      Array.from({ length: 10 }, (_, index) => reading(calm(index))),
+      Array.from({ length: 16 }, (_, index) => reading(calm(index))),
     )
     signal.readings(sensor, [reading(50)])
-    await scored(10)
-    expect(scores().at(-1)!.score).toBeGreaterThan(0.9)
+    await scored(16)
+    expect(scores().at(-1)!.score).toBeGreaterThan(0.2)
     expect(alerts()).toEqual([])
   })
 
@@ -154,6 +171,7 @@ describe('the anomaly model over readings', () => {
   it('judges a value at once whatever the moment at which it comes', async () => {
     // A value may come in the very turn in which the run before it ends: with its records, from the same commit.
     for (let turns = 0; turns < 12; turns++) {
+      const own = { ...sensor, sensorId: `river-${turns}` }
       let isDurable = () => {}
       const awaited = new Promise<void>((resolve) => {
         isDurable = resolve
@@ -161,20 +179,21 @@ describe('the anomaly model over readings', () => {
       let appends = 0
       const racing = new Signal({
         checkpoints: [],
-        sensors: [sensor],
-        forecaster,
+        sensors: [own],
+        scorer,
+        states,
         append: async () => {
           appends += 1
           if (appends === 1) await awaited
         },
         isConnected: () => true,
-        log: pino({ level: 'silent' }),
+        log,
       })
-      racing.readings(sensor, [reading(1), reading(2)])
+      racing.readings(own, [reading(1), reading(2)])
       await waitFor('the first score waits for the disk', () => appends === 1)
       isDurable()
       for (let turn = 0; turn < turns; turn++) await null
-      racing.readings(sensor, [reading(3)])
+      racing.readings(own, [reading(3)])
       await waitFor(`the value that came ${turns} turns later is scored`, () => appends === 2, {
         deadlineMs: 2000,
       })
@@ -187,9 +206,14 @@ describe('the anomaly model over readings', () => {
       sensor,
       Array.from({ length: 60 }, (_, index) => reading(calm(index))),
     )
-    signal.readings(sensor, [{ ...reading(4.5), atMs: Date.UTC(2150, 0) }, reading(calm(1)), reading(4.6)])
-    await scored(62)
-    expect(alerts().map(({ facts }) => facts.value)).toEqual([4.5, 4.6])
+    signal.readings(sensor, [{ ...reading(4.5), atMs: Date.UTC(2150, 0) }])
+    signal.readings(
+      sensor,
+      Array.from({ length: 250 }, (_, index) => reading(calm(index))),
+    )
+    signal.readings(sensor, [reading(9)])
+    await scored(311)
+    expect(alerts().map(({ facts }) => facts.value)).toEqual([4.5, 9])
   })
 
   it('passes over readings of another quantity', async () => {
@@ -249,28 +273,128 @@ describe('the flow of a checkpoint', () => {
   })
 })
 
-describe('the signal model', () => {
-  it('judges a batch as it judges each alone', async () => {
-    const judged = Array.from({ length: 50 }, (_, series) => ({
-      recent: Array.from({ length: 1 + (series % 32) }, (_, index) => calm(index + series)),
-      value: calm(series) + series / 100,
-      resolution: 0,
-    }))
-    const together = await forecaster.judge(judged)
-    for (const [index, item] of judged.entries()) {
-      const [alone] = await forecaster.judge([item])
-      expect(together[index]!.score).toBeCloseTo(alone!.score, 5)
-      expect(together[index]!.expectedHigh).toBeCloseTo(alone!.expectedHigh, 4)
+describe('what was learned of a series', () => {
+  const values = Array.from({ length: 160 }, (_, index) => calm(index) + (index > 120 ? 0.3 : 0))
+
+  it('survives a restart: scores and bands go on as if there had been none', async () => {
+    const firstAtMs = atMs
+    signal.readings(sensor, values.map(reading))
+    await scored(159)
+    const without = scores()
+
+    records = []
+    atMs = firstAtMs
+    rmSync(folder, { recursive: true, force: true })
+    folder = mkdtempSync(join(tmpdir(), 'patrolhub-signal-'))
+    states.close()
+    states = StateFile.open(folder, log)
+    for (const part of [values.slice(0, 100), values.slice(100)]) {
+      signal = newSignal()
+      signal.readings(sensor, part.map(reading))
+      await signal.close()
+      states.close()
+      states = StateFile.open(folder, log)
     }
+    expect(scores()).toEqual(without)
+  })
+
+  it('is forgotten, and the file set aside, when it cannot be read', async () => {
+    signal.readings(sensor, values.map(reading))
+    await signal.close()
+    states.close()
+    writeFileSync(
+      join(folder, 'signal.sqlite'),
+      'this is no database, and it is longer than a page'.repeat(200),
+    )
+    states = StateFile.open(folder, log)
+    expect(states.load().size).toBe(0)
+    expect(existsSync(join(folder, 'signal.sqlite.damaged'))).toBe(true)
+    states.save([{ series: 'river/water_level', state: new Uint8Array(8) }])
+    expect([...states.load().keys()]).toEqual(['river/water_level'])
+  })
+})
+
+describe('the signal model', () => {
+  const take = (series: SeriesModel, value: number, step: number) => ({
+    series,
+    value,
+    atMs: 1.4e12 + step * 300_000,
+    resolution: 0,
+  })
+
+  it('judges a series alike alone and among others, to the last bit', async () => {
+    const course = (of: number, step: number) => calm(step * (1 + of / 7)) + (step === 70 ? of / 10 : 0)
+    const alone = Array.from({ length: 40 }, () => new SeriesModel())
+    const together = alone.map(() => new SeriesModel())
+    for (let step = 0; step < 80; step++) {
+      const all = await scorer.judge(together.map((series, of) => take(series, course(of, step), step)))
+      for (const [of, series] of alone.entries()) {
+        expect(await scorer.judge([take(series, course(of, step), step)])).toEqual([all[of]])
+      }
+    }
+  })
+
+  it('gives a score of 0 to 1 and a finite band for any numbers, missing ones too', async () => {
+    const anyNumber = fc.oneof(fc.double(), fc.constant(Number.NaN), fc.integer({ min: -2, max: 2 }))
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyNumber, { minLength: 1, maxLength: 60 }), async (numbers) => {
+        const series = new SeriesModel()
+        for (const [step, value] of numbers.entries()) {
+          const [judgement] = await scorer.judge([take(series, value, step)])
+          const { score, news, expectedLow, expected, expectedHigh } = judgement!
+          expect(score >= 0 && score <= 1 && (news === 0 || news === score)).toBe(true)
+          expect(expectedLow <= expected && expected <= expectedHigh).toBe(true)
+          expect(Number.isFinite(expectedLow) && Number.isFinite(expectedHigh)).toBe(true)
+        }
+      }),
+      { numRuns: 25 },
+    )
+  })
+
+  /** Judges a course of five-minute values; what was odd from `from` on, and why. */
+  async function oddOf(length: number, from: number, course: (step: number) => number) {
+    const series = new SeriesModel()
+    const found: { step: number; reason: string; news: number }[] = []
+    for (let step = 0; step < length; step++) {
+      const [judgement] = await scorer.judge([take(series, course(step), step)])
+      const { score, news, reason } = judgement!
+      if (step >= from && score > 0.5) found.push({ step, reason, news })
+    }
+    return found
+  }
+  const day = (step: number) => Math.sin((step * 2 * Math.PI) / 288)
+  const odd = (step: number) => Math.sin(step * 12.9898) * Math.cos(step * 78.233)
+
+  it('misses a peak that comes every day, and says that it is the hour', async () => {
+    const peak = (step: number) => (step % 288 > 100 && step % 288 < 130 && step < 1440 ? 40 : 0)
+    const found = await oddOf(1600, 1300, (step) => 50 + odd(step) + peak(step))
+    expect(found[0]?.reason).toBe('unusual-hour')
+    expect(found[0]!.step - 1440).toBeGreaterThan(100)
+    expect(found[0]!.step - 1440).toBeLessThan(135)
+  })
+
+  it('finds a series that stands still', async () => {
+    const found = await oddOf(900, 800, (step) => 20 + 3 * odd(step < 820 ? step : 820))
+    const still = found.find(({ reason }) => reason === 'flat-line')
+    expect(still!.step).toBeGreaterThan(820)
+    expect(still!.step).toBeLessThan(830)
+  })
+
+  it('has nothing to say of a habit that goes on, nor twice about one episode', async () => {
+    expect(await oddOf(2500, 1200, (step) => 50 + 30 * day(step) + odd(step))).toEqual([])
+    const shifted = await oddOf(1300, 1000, (step) => 50 + odd(step) + (step >= 1100 ? 25 : 0))
+    const told = shifted.filter(({ news }) => news > 0)
+    expect(told[0]!.step).toBe(1100)
+    expect(told.length).toBeLessThan(4)
   })
 
   it('is refused when it has another form than the decoder wants', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'patrolhub-signal-'))
     try {
-      const path = join(folder, 'signal-forecast.onnx')
-      writeFileSync(path, readFileSync(model.path).subarray(0, 4000))
+      const path = join(folder, 'signal-novelty.onnx')
+      writeFileSync(path, readFileSync(model.path).subarray(0, 2000))
       const refusal = (info: LoadedModelInfo) =>
-        Forecaster.open(info).then(
+        Scorer.open(info).then(
           () => 'opened',
           (error: unknown) => (error instanceof EdgeError ? error.code : String(error)),
         )

@@ -188,6 +188,18 @@ export const en = {
     above: '{{series}} {{value}} is above the expected {{low}} to {{high}}',
     below: '{{series}} {{value}} is below the expected {{low}} to {{high}}',
     unusual: '{{series}} {{value}} is unusual (expected {{low}} to {{high}})',
+    because: '{{sentence}}: {{why}}',
+  },
+  signalReason: {
+    spike: 'a sudden value that there has hardly ever been',
+    'level-shift': 'the level has shifted',
+    drift: 'the level drifts away',
+    'flat-line': 'it has stood still for longer than ever',
+    'unusual-hour': 'unusual for this hour',
+    unsteady: 'it varies in another way than before',
+    'unusual-course': 'the last values took an unusual course',
+    overdue: 'a usual high or low has not come',
+    missing: 'values are missing before it',
   },
   drill: {
     mark: 'DRILL',

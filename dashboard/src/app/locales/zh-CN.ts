@@ -187,6 +187,18 @@ export const zhCN: typeof en = {
     above: '{{series}} {{value}}，高于预期 {{low}} 至 {{high}}',
     below: '{{series}} {{value}}，低于预期 {{low}} 至 {{high}}',
     unusual: '{{series}} {{value}} 异常（预期 {{low}} 至 {{high}}）',
+    because: '{{sentence}}：{{why}}',
+  },
+  signalReason: {
+    spike: '突变，此前几乎从未出现过这样的数值',
+    'level-shift': '水平发生跳变',
+    drift: '水平持续漂移',
+    'flat-line': '数值长时间不变，超过以往',
+    'unusual-hour': '与平时此时段不同',
+    unsteady: '波动情况与以往不同',
+    'unusual-course': '近期走势异常',
+    overdue: '通常应有的高值或低值没有出现',
+    missing: '此前有数据缺失',
   },
   drill: {
     mark: '演练',

@@ -32,6 +32,15 @@ export class Random {
     return this.next() < probability
   }
 
+  pick<T>(items: readonly T[]): T {
+    return items[this.integer(0, items.length - 1)]!
+  }
+
+  /** Mean 1. */
+  exponential(): number {
+    return -Math.log(1 - this.next())
+  }
+
   /** Mean 0, standard deviation 1 (Box and Muller). */
   normal(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.next()))
