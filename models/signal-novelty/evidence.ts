@@ -25,5 +25,5 @@ export function evidenceOf(row: Float32Array, evidence: Float32Array, at = 0): v
 }
 
 function clip(value: number): number {
-  return value < 0 ? 0 : value > 1 ? 1 : value
+  return Math.max(0, Math.min(1, value))
 }
