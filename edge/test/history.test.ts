@@ -134,6 +134,9 @@ function pictures({ bytes }: Answer): (FlvTag & { ptsMs: number; isKey: boolean 
   })
 }
 
+/** Pictures that are sent in another order than shown: this far ahead. */
+const REORDER_MS = 200
+
 describe('recorded history', () => {
   it('is listed without its holes, cut to the span', async () => {
     const answer = await ask({ action: 'list', fromMs: BEGIN_MS + 5000, toMs: SECOND_MS + 60_000 })
@@ -189,11 +192,12 @@ describe('recorded history', () => {
           expect(shown[0]!.isKey).toBe(true)
           for (const { ptsMs, timestampMs } of shown) {
             expect(timestampMs).toBeGreaterThanOrEqual(0)
-            expect(ptsMs).toBeLessThanOrEqual(length)
+            // A key frame that is decoded before the span begins is sent at its begin, and shown as much later.
+            expect(ptsMs).toBeLessThanOrEqual(length + REORDER_MS)
           }
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 25, examples: [[0, 1, 0]] },
     )
   })
 

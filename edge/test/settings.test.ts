@@ -132,7 +132,7 @@ describe("the hub's settings", () => {
     expect(reported()!.problems).toEqual([
       "(hub) hub: is set in the edge's own file only",
       "(hub) dataDir: is set in the edge's own file only",
-      'sensors/0/unit: must be string, is 7 (unit of the readings)',
+      expect.stringMatching(/^sensors\/0\/unit: must be string, is 7 \(unit of the readings\)/),
     ])
     offer(2, '{')
     await reportOf(2, 'refused')

@@ -63,8 +63,8 @@ describe('hello', () => {
   it('opens the cursors at 0, registers devices and shows the edge online', async () => {
     const cursors = await edge.hello({ cameras: [camera('cam-01')] })
     expect(cursors).toEqual([
-      { stream: 'alerts', epoch: edge.epoch, upTo: 0, reason: 'hello' },
-      { stream: 'measurements', epoch: edge.epoch, upTo: 0, reason: 'hello' },
+      { stream: 'alerts', epoch: edge.epoch, upTo: 0, reason: 'hello', hubAtMs: expect.any(Number) },
+      { stream: 'measurements', epoch: edge.epoch, upTo: 0, reason: 'hello', hubAtMs: expect.any(Number) },
     ])
     await expect
       .poll(() => rows('select state, software from edge'))
