@@ -6,8 +6,8 @@ export default defineConfig({
     // Real brokers, cameras and browsers start inside tests.
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Two cores and real programs: more files at once only makes every deadline harder to meet.
-    maxWorkers: 2,
+    // Real programs wait as much as they work: a third file fills two cores, a fourth makes deadlines hard to meet.
+    maxWorkers: 3,
     // Native addons (onnxruntime, DuckDB) are not safe to load in several worker threads of one process.
     pool: 'forks',
   },

@@ -141,7 +141,8 @@ describe.skipIf(missing.length > 0)('two hubs', () => {
       return grown.indexOf(1)
     }
     const used = new Set<number>()
-    for (let number = 1; number <= 8; number++) {
+    // The hubs' ports are drawn: now and then the first cameras are all one hub's.
+    for (let number = 1; number <= 4 || (used.size < 2 && number <= 64); number++) {
       const camera = `cam-${number}`
       const live = `/media/live/${randomUUID()}.flv?camera=${camera}`
       const publishedAt = await hubOf('/media/publish/', 'POST', `/media/publish/${camera}`)
