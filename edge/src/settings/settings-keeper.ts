@@ -6,10 +6,11 @@
 import type { SettingsReport } from '@patrolhub/protocol'
 import { EdgeSettings, jsonParser } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import { Backoff, pause } from '../backoff.ts'
+import { pause } from '../backoff.ts'
 import type { EdgeConfig } from '../config.ts'
 import { EdgeError } from '../errors.ts'
 import { askHub, type HubAccess } from '../hub-http.ts'
+import { HubOffers } from '../hub-offers.ts'
 import type { HubSettings, SettingsFile } from './settings-file.ts'
 
 export interface SettingsKeeperOptions {
@@ -38,68 +39,50 @@ const parseSettings = jsonParser(EdgeSettings)
 export class SettingsKeeper {
   readonly #options: SettingsKeeperOptions
   readonly #log: Logger
-  readonly #closing = new AbortController()
-  #offered = 0
-  #work: Promise<void> | undefined
+  readonly #offers: HubOffers<number>
 
   constructor(options: SettingsKeeperOptions) {
     this.#options = options
     this.#log = options.log.child({ component: 'settings' })
+    this.#offers = new HubOffers({
+      // Applied or refused already: only told again.
+      isDone: (version) => {
+        const isKnown = this.report?.version === version
+        if (isKnown) options.onReport()
+        return isKnown
+      },
+      take: async (signal) => {
+        const settings = await this.#fetch(signal)
+        await this.#takeOver(settings, signal)
+        return settings.version
+      },
+      failure: "the hub's settings could not be fetched, trying on",
+      log: this.#log,
+      retryMinMs: options.retryMinMs ?? RETRY_MIN_MS,
+      retryMaxMs: RETRY_MAX_MS,
+    })
   }
 
   get report(): SettingsReport | undefined {
     return this.#options.file.report
   }
 
-  /** Returns at once. A version that is applied or refused already is only reported again. */
+  /** Returns at once. */
   offer(version: number): void {
-    if (this.#closing.signal.aborted) return
-    this.#offered = version
-    this.#work ??= this.#run().finally(() => {
-      this.#work = undefined
-    })
+    this.#offers.offer(version)
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort()
-    await this.#work
+  close(): Promise<void> {
+    return this.#offers.close()
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#closing
-    const backoff = new Backoff({
-      minMs: this.#options.retryMinMs ?? RETRY_MIN_MS,
-      maxMs: RETRY_MAX_MS,
-    })
-    let done = 0
-    while (!signal.aborted && done !== this.#offered) {
-      const wanted = this.#offered
-      if (this.report?.version === wanted) {
-        this.#options.onReport()
-        done = wanted
-        continue
-      }
-      try {
-        const settings = await this.#fetch()
-        await this.#takeOver(settings)
-        // Newer ones than were offered have come, and the offer of these is on its way.
-        done = settings.version > wanted ? this.#offered : wanted
-        backoff.reset()
-      } catch (err) {
-        if (signal.aborted) return
-        this.#log.warn({ err, version: wanted }, "the hub's settings could not be fetched, trying on")
-        await backoff.wait(signal)
-      }
-    }
-  }
-
-  async #fetch(): Promise<HubSettings> {
+  async #fetch(signal: AbortSignal): Promise<HubSettings> {
     const { status, body } = await askHub(this.#options.hub, {
       method: 'GET',
       path: '/api/edge/settings',
       headers: {},
       idleMs: TIMEOUT_MS,
-      signal: this.#closing.signal,
+      signal,
       maxAnswerBytes: MAX_ANSWER_BYTES,
     })
     const parsed = status === 200 ? parseSettings(body) : undefined
@@ -107,7 +90,7 @@ export class SettingsKeeper {
     return parsed.value
   }
 
-  async #takeOver(settings: HubSettings): Promise<void> {
+  async #takeOver(settings: HubSettings, signal: AbortSignal): Promise<void> {
     const { file, configWith, apply, onReport } = this.#options
     const { version } = settings
     let config: EdgeConfig
@@ -126,7 +109,7 @@ export class SettingsKeeper {
       return
     }
     // A fault that ends the edge in this time is found at the next start.
-    if (!(await pause(this.#options.trialMs ?? TRIAL_MS, this.#closing.signal))) {
+    if (!(await pause(this.#options.trialMs ?? TRIAL_MS, signal))) {
       // Stopped on purpose, which proves nothing against them: they are offered again.
       await file.forgetTrial()
       return

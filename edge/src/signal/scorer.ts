@@ -1,7 +1,8 @@
 /** Runs the anomaly model: the newest values of many series in one call. */
 import type { ModelRef } from '@patrolhub/protocol'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { type LoadedModelInfo, readModelFile } from '../detect/model-file.ts'
+import { type InferenceSession, Tensor } from 'onnxruntime-node'
+import type { LoadedModelInfo } from '../detect/model-file.ts'
+import { openSmallSession } from '../detect/small-session.ts'
 import { EdgeError } from '../errors.ts'
 import { MEASURE_COUNT, REASON_OF_MEASURE, type SignalReason } from './measures.ts'
 import { ROW_LENGTH, type SeriesModel } from './series-model.ts'
@@ -40,22 +41,9 @@ export class Scorer {
     this.#input = model.entry.input.name
   }
 
-  /** @throws EdgeError EDGE_MODEL_HASH, EDGE_MODEL_MISSING or EDGE_MODEL_SHAPE. */
+  /** @throws EdgeError EDGE_MODEL_HASH, EDGE_MODEL_MISSING, EDGE_MODEL_LOAD or EDGE_MODEL_SHAPE. */
   static async open(model: LoadedModelInfo): Promise<Scorer> {
-    const bytes = await readModelFile(model)
-    let session: InferenceSession
-    try {
-      // One thread: the graph is far too small to be worth sharing.
-      session = await InferenceSession.create(bytes, {
-        intraOpNumThreads: 1,
-        interOpNumThreads: 1,
-        logSeverityLevel: 3,
-      })
-    } catch (cause) {
-      throw new EdgeError('EDGE_MODEL_SHAPE', `${model.path} cannot be loaded: ${(cause as Error).message}`, {
-        cause,
-      })
-    }
+    const session = await openSmallSession(model)
     const input = session.inputMetadata.find(({ name }) => name === model.entry.input.name)
     const width = input?.isTensor ? input.shape.at(-1) : undefined
     const missing = OUTPUTS.filter((name) => !session.outputNames.includes(name))

@@ -1,8 +1,8 @@
 /** Fetches the watch list when the hub says that there is another one; tries until it has it. */
 import { jsonParser, WatchListForEdge } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import { Backoff } from '../backoff.ts'
 import { askHub, type HubAccess } from '../hub-http.ts'
+import { HubOffers } from '../hub-offers.ts'
 import type { WatchList } from './watch-list.ts'
 
 const TIMEOUT_MS = 30_000
@@ -14,56 +14,40 @@ const parseList = jsonParser(WatchListForEdge)
 
 export class WatchListFetcher {
   readonly #hub: HubAccess
-  readonly #list: WatchList
-  readonly #log: Logger
-  readonly #closing = new AbortController()
-  #offered = ''
-  #work: Promise<void> | undefined
+  readonly #offers: HubOffers<string>
 
-  constructor(options: { hub: HubAccess; list: WatchList; log: Logger }) {
-    this.#hub = options.hub
-    this.#list = options.list
-    this.#log = options.log.child({ component: 'watch' })
+  constructor({ hub, list, log }: { hub: HubAccess; list: WatchList; log: Logger }) {
+    this.#hub = hub
+    this.#offers = new HubOffers({
+      isDone: (sha256) => list.sha256 === sha256,
+      take: async (signal) => {
+        const fetched = await this.#fetch(signal)
+        await list.replace(fetched)
+        return fetched.sha256
+      },
+      failure: 'the watch list could not be fetched, trying on',
+      log: log.child({ component: 'watch' }),
+      retryMinMs: RETRY_MIN_MS,
+      retryMaxMs: RETRY_MAX_MS,
+    })
   }
 
   /** Returns at once. */
   offer(sha256: string): void {
-    if (this.#closing.signal.aborted) return
-    this.#offered = sha256
-    this.#work ??= this.#run().finally(() => {
-      this.#work = undefined
-    })
+    this.#offers.offer(sha256)
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort()
-    await this.#work
+  close(): Promise<void> {
+    return this.#offers.close()
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#closing
-    const backoff = new Backoff({ minMs: RETRY_MIN_MS, maxMs: RETRY_MAX_MS })
-    while (!signal.aborted && this.#list.sha256 !== this.#offered) {
-      try {
-        const list = await this.#fetch()
-        await this.#list.replace(list)
-        // What it gives is newer than what it offered, and the offer of it is on its way.
-        this.#offered = list.sha256
-      } catch (err) {
-        if (signal.aborted) return
-        this.#log.warn({ err }, 'the watch list could not be fetched, trying on')
-        await backoff.wait(signal)
-      }
-    }
-  }
-
-  async #fetch(): Promise<WatchListForEdge> {
+  async #fetch(signal: AbortSignal): Promise<WatchListForEdge> {
     const { status, body } = await askHub(this.#hub, {
       method: 'GET',
       path: '/api/edge/watch-list',
       headers: {},
       idleMs: TIMEOUT_MS,
-      signal: this.#closing.signal,
+      signal,
       maxAnswerBytes: MAX_ANSWER_BYTES,
     })
     const parsed = status === 200 ? parseList(body) : undefined

@@ -1,7 +1,8 @@
 /** Runs the normality model: how rare samples are against what a camera has learned. One session for all cameras. */
 import type { ModelRef } from '@patrolhub/protocol'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { type LoadedModelInfo, readModelFile } from '../../detect/model-file.ts'
+import { type InferenceSession, Tensor } from 'onnxruntime-node'
+import type { LoadedModelInfo } from '../../detect/model-file.ts'
+import { openSmallSession } from '../../detect/small-session.ts'
 import { EdgeError } from '../../errors.ts'
 import { CLASSES, COLUMNS, FACTORS, HOURS, MOVES, ROWS, SIZES } from './layout.ts'
 import { SAMPLE_LENGTH, type Sample, type SceneMemory } from './scene-memory.ts'
@@ -19,18 +20,7 @@ export class NormalityModel {
 
   /** @throws EdgeError EDGE_MODEL_HASH, EDGE_MODEL_MISSING, EDGE_MODEL_LOAD or EDGE_MODEL_SHAPE. */
   static async open(info: LoadedModelInfo): Promise<NormalityModel> {
-    const bytes = await readModelFile(info)
-    let session: InferenceSession
-    try {
-      // One thread: a run takes a millisecond.
-      session = await InferenceSession.create(bytes, {
-        intraOpNumThreads: 1,
-        interOpNumThreads: 1,
-        logSeverityLevel: 3,
-      })
-    } catch (cause) {
-      throw new EdgeError('EDGE_MODEL_LOAD', `${info.path}: ${(cause as Error).message}`, { cause })
-    }
+    const session = await openSmallSession(info)
     const samples = session.inputMetadata.find(({ name }) => name === 'samples')
     const width = samples?.isTensor ? samples.shape.at(-1) : undefined
     if (width !== SAMPLE_LENGTH || !session.outputNames.includes('rarity')) {
