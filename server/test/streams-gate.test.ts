@@ -228,6 +228,15 @@ describe('the bytes stop', () => {
       answers: 401,
     },
     {
+      name: 'when the session ends in the store, and the grant is looked at first',
+      why: 'session ended',
+      end: async ({ sessionHash }, grantId) => {
+        await hub.relational.write.deleteFrom('session').where('token_hash', '=', sessionHash).execute()
+        await hub.streams.grantsChanged(new Set([grantId]))
+      },
+      answers: 401,
+    },
+    {
       name: 'when the user is disabled',
       why: 'grant revoked',
       end: ({ userId }) => set(userId, { is_disabled: 1 }),

@@ -34,7 +34,7 @@ const OTHERS_SINCE_MS = 24 * 60 * MINUTE_MS
 export interface GrantCut {
   grantId: string
   keeps: ReadonlySet<string>
-  why: Extract<WhyClosed, 'grant expired' | 'grant revoked' | 'camera closed'>
+  why: Extract<WhyClosed, 'grant expired' | 'grant revoked' | 'session ended' | 'camera closed'>
 }
 export type GrantCutListener = (cut: GrantCut) => void
 
@@ -253,7 +253,7 @@ export class Grants {
       const end = endOf(seen, nowMs)
       if (!end) continue
       const { grantId } = seen
-      const why = end.state === 'expired' ? 'grant expired' : 'grant revoked'
+      const why = cutBy(end)
       try {
         const isEnded = await relational.write.transaction().execute((trx) => this.#end(trx, seen, end))
         if (isEnded) this.#tellEnded(grantId, why)
@@ -305,10 +305,7 @@ export class Grants {
     for (const grantId of grantIds) {
       const grant = known.get(grantId)
       const keeps = new Set((grant ? openCameras(grant, nowMs) : []).map(({ cameraId }) => cameraId))
-      const state = grant && stateAt(grant, nowMs)
-      const isClosed = state === 'active' && !endOf(grant!, nowMs)
-      const why = isClosed ? 'camera closed' : state === 'expired' ? 'grant expired' : 'grant revoked'
-      this.#tell({ grantId, keeps, why })
+      this.#tell({ grantId, keeps, why: grant ? whyClosed(grant, nowMs) : 'grant revoked' })
     }
   }
 
@@ -344,4 +341,19 @@ async function soughtTarget(trx: DbOrTransaction, { cameraId, groupId }: NewGran
     'HUB_BAD_REQUEST',
     'a grant is for a camera or for a group: give `cameraId` or `groupId`',
   )
+}
+
+function cutBy(end: GrantEnd): GrantCut['why'] {
+  // Whichever notices first, the grant or the session, the record says the same.
+  if (end.why === 'signed out') return 'session ended'
+  return end.state === 'expired' ? 'grant expired' : 'grant revoked'
+}
+
+/** Why a grant does not open a camera of its target now. */
+function whyClosed(grant: store.GrantRecord, nowMs: number): GrantCut['why'] {
+  const state = stateAt(grant, nowMs)
+  if (state === 'revoked') return grant.user.isSignedIn ? 'grant revoked' : 'session ended'
+  if (state === 'expired') return 'grant expired'
+  const end = endOf(grant, nowMs)
+  return end ? cutBy(end) : 'camera closed'
 }
