@@ -39,6 +39,7 @@ const EARLY_MS = 500
 export interface Entrances {
   decode: 'needed' | 'full'
   rate: RateControl
+  cutMs: number
   /** Moments in the scene, ms, and how long the alert took; `null` if there was none. */
   found: { enteredMs: number; latencyMs: number | null }[]
   decodedShare: number
@@ -46,6 +47,8 @@ export interface Entrances {
 
 export interface EntranceOptions {
   rate: RateControl
+  /** Left out at the scene's begin, so that people come at other times of a group of pictures. */
+  cutMs: number
   decode: 'needed' | 'full'
   model: LoadedModelInfo
   log: Logger
@@ -89,8 +92,8 @@ export async function entrancesOf(file: string, pool: DetectorPool): Promise<num
 
 /** Plays the scene once from a real RTSP server into a camera's whole pipeline. */
 export async function playEntrances(options: EntranceOptions): Promise<Entrances> {
-  const { rate, decode, model, log } = options
-  const file = await sceneFile('entrances', rate)
+  const { rate, cutMs, decode, model, log } = options
+  const file = await sceneFile('entrances', rate, cutMs)
   const pool = new DetectorPool({ model, workers: 1, log })
   const folder = mkdtempSync(join(tmpdir(), 'patrolhub-bench-'))
   const closing = new AbortController()
@@ -129,7 +132,7 @@ export async function playEntrances(options: EntranceOptions): Promise<Entrances
       const alert = alertedAtMs.find((each) => each >= atMs - EARLY_MS && each < atMs + MISSED_MS)
       return { enteredMs, latencyMs: alert === undefined ? null : Math.max(0, Math.round(alert - atMs)) }
     })
-    return { rate, decode, found, decodedShare: Math.round((100 * decoded) / Math.max(1, seen)) / 100 }
+    return { rate, cutMs, decode, found, decodedShare: Math.round((100 * decoded) / Math.max(1, seen)) / 100 }
   } finally {
     await pipeline.close()
     await evidence.close()

@@ -26,7 +26,7 @@ export function startProgram(program: Program, urls: readonly string[], folder: 
     case 'ffmpeg':
       return runAll(urls.map(startFfmpeg))
     case 'motion':
-      return runAll([startMotion(urls, folder)])
+      return runAll(urls.map((url, index) => startMotion(url, join(folder, `camera-${index + 1}`))))
   }
 }
 
@@ -119,29 +119,25 @@ function startFfmpeg(url: string): ChildProcess {
   )
 }
 
-/** Looks for changed pixels in every picture, and does nothing about them. */
-function startMotion(urls: readonly string[], folder: string): ChildProcess {
-  const common = [
+/**
+ * Looks for changed pixels in every picture, and does nothing about them. One process a camera: with several in one it
+ * reads some of them late or never.
+ */
+function startMotion(url: string, folder: string): ChildProcess {
+  mkdirSync(folder)
+  const lines = [
     'log_level 3',
     'webcontrol_port 0',
     'stream_port 0',
     'picture_output off',
     'movie_output off',
+    `target_dir ${folder}`,
+    `netcam_url ${url}`,
+    'width 1920',
+    'height 1080',
+    'framerate 25',
   ]
-  mkdirSync(join(folder, 'cameras'))
-  const files = urls.map((url, index) => {
-    const file = join(folder, 'cameras', `${index + 1}.conf`)
-    const camera = [
-      `camera_id ${index + 1}`,
-      `netcam_url ${url}`,
-      'width 1920',
-      'height 1080',
-      'framerate 25',
-    ]
-    writeFileSync(file, `${camera.join('\n')}\n`)
-    return file
-  })
-  const lines = [...common, `target_dir ${folder}`, ...files.map((file) => `camera ${file}`)]
-  writeFileSync(join(folder, 'motion.conf'), `${lines.join('\n')}\n`)
-  return spawn('motion', ['-n', '-c', join(folder, 'motion.conf')], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const file = join(folder, 'motion.conf')
+  writeFileSync(file, `${lines.join('\n')}\n`)
+  return spawn('motion', ['-n', '-c', file], { stdio: ['ignore', 'ignore', 'pipe'] })
 }

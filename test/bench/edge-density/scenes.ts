@@ -80,22 +80,25 @@ export const SCENES = {
 
 export type SceneName = keyof typeof SCENES
 
-/** The Matroska file of a scene. @throws Error that says which clip is missing. */
-export async function sceneFile(name: SceneName, rate: RateControl): Promise<string> {
+/**
+ * The Matroska file of a scene. Begun `cutMs` later, its key frames lie elsewhere in what it shows.
+ * @throws Error that says which clip is missing.
+ */
+export async function sceneFile(name: SceneName, rate: RateControl, cutMs = 0): Promise<string> {
   const scene: Scene = SCENES[name]
   const sources = scene.sources.map((name) => join(assetsFolder(), 'video', name))
   const missing = sources.find((source) => !existsSync(source))
   if (missing)
     throw new Error(`edge-density needs ${missing}: set PATROLHUB_ASSETS to the folder of test assets`)
-  const file = join(CACHE, `${name}-${rate}-${VERSION}.mkv`)
+  const file = join(CACHE, `${name}-${rate}${cutMs > 0 ? `-${cutMs}ms` : ''}-${VERSION}.mkv`)
   if (existsSync(file)) return file
-  console.log(`  coding the scene ${name} (${rate}), once`)
+  console.log(`  coding the scene ${name} (${rate}, ${cutMs} ms cut), once`)
   mkdirSync(CACHE, { recursive: true })
   const part = `${file}.${process.pid}.part`
   await run('ffmpeg', [
     ...['-nostdin', '-v', 'error', '-y', ...sources.flatMap((source) => ['-i', source]), '-an'],
     '-filter_complex',
-    `${scene.graph};[seen]framerate=${FPS},noise=alls=3:allf=t,format=yuv420p[out]`,
+    `${scene.graph};[seen]framerate=${FPS},trim=start=${cutMs / 1000},setpts=PTS-STARTPTS,noise=alls=3:allf=t,format=yuv420p[out]`,
     ...['-map', '[out]'],
     ...[
       '-t',
