@@ -70,36 +70,72 @@ describe('what is remembered of a series', () => {
 })
 
 describe('the memory of a series', () => {
-  it('finds the nearest earlier course, as comparing all of them does', () => {
-    const memory = new ValueMemory(new StateBlock(100_000))
-    const values: number[] = []
-    let state = 1
-    for (let count = 0; count < MEMORY_LENGTH + 150; count++) {
-      state = (state * 48_271) % 2_147_483_647
-      const value = Math.fround(state / 2_147_483_647)
-      if (count % 97 === 0 || count > MEMORY_LENGTH + 100) {
+  const random = seeded(1)
+  const kinds: Record<string, (count: number) => number> = {
+    noise: () => random(),
+    'few different values': () => Math.floor(4 * random()),
+    'a habit': (count) => Math.sin((count * 2 * Math.PI) / 288) + 0.05 * random(),
+    'rare peaks': () => (random() < 0.02 ? 1e9 * random() : random()),
+    'one value': () => 5,
+  }
+  for (const [kind, next] of Object.entries(kinds)) {
+    it(`finds the nearest earlier courses of ${kind} as comparing all of them does`, () => {
+      const memory = new ValueMemory(new StateBlock(100_000))
+      const values: number[] = []
+      for (let count = 0; count < MEMORY_LENGTH + 150; count++) {
+        const value = Math.fround(next(count))
         memory.search(value, count)
-        const { nearest } = memory
-        expect([nearest.one, nearest.two, nearest.four]).toEqual(
-          [1, 2, 4].map((length) => expect.closeTo(nearestBySearch([...values, value], length), 9)),
-        )
+        if (count % 97 === 0 || count > MEMORY_LENGTH + 100) {
+          const { nearest } = memory
+          const all = [...values, value]
+          expect([nearest.one, nearest.two, nearest.four, nearest.wide]).toEqual(
+            [
+              nearestBySearch(all, { values: 1, stride: 1, span: 8, least: 12 }),
+              nearestBySearch(all, { values: 2, stride: 1, span: 8, least: 12 }),
+              nearestBySearch(all, { values: 4, stride: 1, span: 8, least: 12 }),
+              nearestBySearch(all, { values: 4, stride: 6, span: 24, least: 73 }),
+            ].map((distance) => expect.closeTo(distance, 9)),
+          )
+        }
+        memory.add(value, count)
+        values.push(value)
       }
-      memory.add(value, count)
-      values.push(value)
-    }
-  })
+      const kept = Float32Array.from(values.slice(-MEMORY_LENGTH)).sort()
+      expect([0, 0.05, 0.5, 1].map((share) => memory.quantile(share))).toEqual(
+        [0, 100, 1008, MEMORY_LENGTH - 1].map((index) => kept[index]),
+      )
+    })
+  }
 })
 
-/** Distance of the last `length` values to the nearest such course among those that a memory holds whole. */
-function nearestBySearch(values: readonly number[], length: number): number {
-  const last = values.length - 1
-  if (last < 12) return 0
+interface Courses {
+  values: number
+  stride: number
+  /** Newer courses are none; so are those of which the memory does not hold so many values. */
+  span: number
+  least: number
+}
+
+/** Distance of the last course to the nearest one among those that a memory holds whole. */
+function nearestBySearch(all: readonly number[], { values, stride, span, least }: Courses): number {
+  const last = all.length - 1
+  if (last < least) return 0
   let best = Number.POSITIVE_INFINITY
   const oldest = Math.max(0, last - MEMORY_LENGTH)
-  for (let end = oldest + 7; end <= last - 9; end++) {
+  for (let end = oldest + span - 1; end <= last - span - 1; end++) {
     let sum = 0
-    for (let back = 0; back < length; back++) sum += (values[last - back]! - values[end - back]!) ** 2
+    for (let back = 0; back < values; back++)
+      sum += (all[last - back * stride]! - all[end - back * stride]!) ** 2
     best = Math.min(best, sum)
   }
   return Math.sqrt(best)
+}
+
+/** Numbers from 0 to below 1. */
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state * 48_271) % 2_147_483_647
+    return state / 2_147_483_647
+  }
 }

@@ -11,9 +11,7 @@
 import { Episodes } from './episodes.ts'
 import { FORECASTS, Forecast } from './forecast.ts'
 import { MEASURE_COUNT, SERIES_MEASURES, VIEW_MEASURES } from './measures.ts'
-import { SortedValues } from './sorted-values.ts'
 import { StateBlock } from './state-block.ts'
-import { MEMORY_LENGTH } from './value-memory.ts'
 import { type Moment, View } from './view.ts'
 import { levelOf, WORST, WorstEpisodes } from './worst-episodes.ts'
 
@@ -58,7 +56,6 @@ export class SeriesModel {
   readonly #numbers: Float64Array
   readonly #plain: View
   readonly #compressed: View
-  readonly #sorted = new SortedValues()
   readonly #worst: WorstEpisodes
   readonly #measures = new Float32Array(MEASURE_COUNT)
   readonly forecast: Forecast
@@ -94,7 +91,8 @@ export class SeriesModel {
   restore(state: Uint8Array): boolean {
     if (state.length !== this.#block.bytes.length) return false
     this.#block.bytes.set(state)
-    this.#sorted.restore(this.#plain.memory.values(this.count))
+    this.#plain.memory.restore(this.count)
+    this.#compressed.memory.restore(this.count)
     return true
   }
 
@@ -119,15 +117,14 @@ export class SeriesModel {
 
   #measure(value: number, atMs: number, count: number, resolution: number, row: Float32Array): void {
     const measures = this.#measures
-    const sorted = this.#sorted
+    const { memory } = this.#plain
     this.#writeForecast(atMs, count, resolution, row)
-    if (count >= MEMORY_LENGTH) sorted.remove(this.#plain.memory.valueAt(MEMORY_LENGTH, count))
-    sorted.add(value)
-    const median = sorted.quantile(0.5)
+    this.#plain.remember(value, count)
+    const median = memory.quantile(0.5)
     const size = Math.abs(median)
     const spread = Math.max(
-      (sorted.quantile(0.75) - sorted.quantile(0.25)) / 1.349,
-      0.01 * (sorted.quantile(0.95) - sorted.quantile(0.05)),
+      (memory.quantile(0.75) - memory.quantile(0.25)) / 1.349,
+      0.01 * (memory.quantile(0.95) - memory.quantile(0.05)),
       size * 1e-3,
       resolution,
       1e-9,
@@ -141,6 +138,7 @@ export class SeriesModel {
     }
     this.#plain.take(value, moment, measures, 0)
     const compressed = Math.fround(Math.asinh((value - median) / spread))
+    this.#compressed.remember(compressed, count)
     this.#compressed.take(compressed, { ...moment, leastSpread: 1e-6 }, measures, VIEW_MEASURES.length)
     this.#measureSeries(value, median, count)
     this.forecast.learn(value, count)
@@ -170,8 +168,8 @@ export class SeriesModel {
     numbers[ODD_SHORT]! += (oddness - numbers[ODD_SHORT]!) / Math.min(24, count + 1)
     measures[ODDNESS_AT] = Math.abs(numbers[ODD_SHORT]! - numbers[ODD_LONG]!)
     numbers[ODD_LONG]! += (oddness - numbers[ODD_LONG]!) / Math.min(600, count + 1)
-    const high = this.#sorted.quantile(0.95)
-    const low = this.#sorted.quantile(0.05)
+    const high = this.#plain.memory.quantile(0.95)
+    const low = this.#plain.memory.quantile(0.05)
     numbers[SINCE_HIGH] = high > median && value >= high ? 0 : numbers[SINCE_HIGH]! + 1
     numbers[SINCE_LOW] = low < median && value <= low ? 0 : numbers[SINCE_LOW]! + 1
     measures[NO_HIGH_AT] = numbers[SINCE_HIGH]!

@@ -55,11 +55,16 @@ export class View {
     this.#ranges = block.doubles(6)
   }
 
-  /** Writes the measures of `value` to `row` from `at` on, and learns the value. */
+  /** Compares `value` with the courses that it had before, and adds it to its memory; `take` says what was found. */
+  remember(value: number, count: number): void {
+    this.memory.search(value, count)
+    this.memory.add(value, count)
+  }
+
+  /** Writes the measures of `value`, which was remembered last, to `row` from `at` on, and learns the value. */
   take(value: number, moment: Moment, row: Float32Array, at: number): void {
     const { count, atMs, elapsedMs, stepMs } = moment
     const { memory, means } = this
-    memory.search(value, count)
     const { nearest } = memory
     row[at + AT['new-value']] = nearest.one
     row[at + AT['new-pair']] = nearest.two
@@ -87,7 +92,6 @@ export class View {
     }
     row[at + AT['off-day']] = this.day.take(value, atMs, elapsedMs, stepMs)
     row[at + AT['off-week']] = this.week.take(value, atMs, elapsedMs, stepMs)
-    memory.add(value, count)
   }
 
   #learnSpreads(value: number, count: number): void {
