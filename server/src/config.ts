@@ -9,6 +9,7 @@ import { parser, RegionCode } from '@patrolhub/protocol'
 import { type Static, type TSchema, Type } from 'typebox'
 import { parse as parseYaml } from 'yaml'
 import { HubError } from './errors.ts'
+import { hashKeyProblem, readPlateKeys } from './plates/key-ring.ts'
 
 const PREFIX = 'PATROLHUB_'
 /** A secret may be given as the name of a file that holds it: `PATROLHUB_POSTGRES_URL_FILE`. */
@@ -99,7 +100,11 @@ export const HubSettings = Type.Object(
     ),
     influxOrg: text('Organisation in InfluxDB; any word for InfluxDB 1.x.', { default: 'patrolhub' }),
     influxBucket: text('Bucket in InfluxDB; for InfluxDB 1.x the database.', { default: 'patrolhub' }),
-    keepPassagesDays: days(90, 'How long each passage is kept, with the encrypted plate.'),
+    keepPassagesDays: days(90, 'How long each passage is kept; passages of a held or open incident stay.'),
+    keepPlatesDays: days(
+      30,
+      'How long the plate of a passage is kept, hash and ciphertext; the passage stays without it. Plates of a held or open incident stay as long as their passage.',
+    ),
     keepReadingsDays: days(90, 'How long each reading of a sensor is kept.'),
     keepScoresDays: days(30, 'How long each score of the anomaly model is kept.'),
     keepHealthDays: days(30, 'How long the health records of edges and cameras are kept.'),
@@ -130,6 +135,22 @@ export const HubSettings = Type.Object(
         { secret: true },
       ),
     ),
+    plateKeys: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 10_000,
+        secret: true,
+        description:
+          'Keys with which edges encrypt plates (`plates.cipherKeyFile`), one a line or with commas between: `version:` and 64 hexadecimal digits. The greatest version is the current one. Without it nobody can read a plate in clear.',
+      }),
+    ),
+    plateReadsPerHour: Type.Integer({
+      minimum: 1,
+      maximum: 10_000,
+      default: 30,
+      unit: 'plates',
+      description: 'How many plates one account may read in clear within an hour; what is more is refused.',
+    }),
     secretsKey: Type.Optional(
       text(
         'Key for the secrets that the hub keeps encrypted, 32 bytes or more in base64. Without it the hub makes one in its data folder. Hubs that share a database need the same.',
@@ -480,7 +501,7 @@ function crossChecks(values: Record<string, unknown>): string[] {
       problems.push(`${variableOf('postgresUrl')}: expected postgres://user:password@host:port/database`)
     }
   }
-  problems.push(...oidcProblems(values))
+  problems.push(...oidcProblems(values), ...plateProblems(values))
   if (values.timeseries === 'influxdb') {
     for (const name of ['influxUrl', 'influxToken'] as const) {
       if (values[name] === undefined) {
@@ -507,6 +528,15 @@ function oidcProblems(values: Record<string, unknown>): string[] {
     }
   }
   return problems
+}
+
+function plateProblems({ plateHashKey, plateKeys }: Record<string, unknown>): string[] {
+  const ofHash = typeof plateHashKey === 'string' ? hashKeyProblem(plateHashKey) : undefined
+  const ofKeys = typeof plateKeys === 'string' ? readPlateKeys(plateKeys).problems : []
+  return [
+    ...(ofHash === undefined ? [] : [`${variableOf('plateHashKey')}: ${ofHash}`]),
+    ...ofKeys.map((problem) => `${variableOf('plateKeys')}: ${problem}`),
+  ]
 }
 
 function isPostgresUrl(value: string): boolean {

@@ -368,7 +368,7 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
       const [flowBefore, chartBefore] = [await flow(), await chart(MINUTE_MS)]
       const rawFrom: RawFrom = { passage: D0 + DAY_MS, reading: 0, score: D0 + DAY_MS, health: 0 }
       const counted = await store.count('410504')
-      await store.runRetention(rawFrom, { minute: 0, hour: 0 })
+      await store.runRetention(rawFrom, { minute: 0, hour: 0 }, [])
       expect(await store.latestPassages('cp-20', '41', 10)).toEqual([])
       expect((await chart(1000, 120_000)).every(({ value }) => value === null)).toBe(true)
       expect(await flow()).toEqual(flowBefore)
@@ -378,16 +378,134 @@ describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', (
       await store.append([vehicle(50, D0 + 5000, 1), vehicle(51, 5000, 1)])
       expect(await flow()).toEqual(flowBefore)
       await store.runRollups(AFTER)
-      await store.runRetention({ ...rawFrom, passage: D0 - DAY_MS }, { minute: 0, hour: 0 })
+      await store.runRetention({ ...rawFrom, passage: D0 - DAY_MS }, { minute: 0, hour: 0 }, [])
       await store.append([vehicle(52, D0 + 6000, 1)])
       await store.runRollups(AFTER)
       expect(await flow()).toEqual(flowBefore)
       expect(await store.count('410504')).toEqual(counted)
-      await store.runRetention(rawFrom, { minute: D0 + DAY_MS, hour: 0 })
+      await store.runRetention(rawFrom, { minute: D0 + DAY_MS, hour: 0 }, [])
       expect((await chart(MINUTE_MS)).every(({ value }) => value === null)).toBe(true)
       expect((await chart(3_600_000)).map(({ value }) => value)).toEqual([35, 75])
-      await store.runRetention(rawFrom, { minute: D0 + DAY_MS, hour: D0 + DAY_MS })
+      await store.runRetention(rawFrom, { minute: D0 + DAY_MS, hour: D0 + DAY_MS }, [])
       expect((await chart(3_600_000)).every(({ value }) => value === null)).toBe(true)
+    })
+  })
+
+  describe('plates', () => {
+    const P0 = Date.UTC(2024, 0, 1, 8)
+    const DAY_MS = 86_400_000
+    const plated = (seq: number, version: number, more: Partial<Point> = {}): Point =>
+      passage(seq, {
+        atMs: P0 + Math.floor(seq / 3) * 60_000,
+        deviceId: 'cp-30',
+        region: '410505',
+        labels: {
+          vehicleClass: 'K31',
+          direction: 'a, "b"=c',
+          plateHash: 'a'.repeat(64),
+          plateCipher: `${version}.iv${seq}.text.tag`,
+        },
+        ...more,
+      })
+    const all = { fromMs: 0, toMs: P0 + DAY_MS, limit: 1000 }
+    const ciphers = async (query: object = {}) =>
+      (await store.plates.read({ ...all, ...query })).plates.map(({ plateCipher }) => plateCipher)
+    const cipher = (seq: number, version = 1) => `${version}.iv${seq}.text.tag`
+
+    beforeAll(async () => {
+      await store.append([
+        ...[0, 1, 2, 3, 4, 5, 6].map((seq) => plated(seq, 1)),
+        plated(300, 12, { edgeId: 'edge-02' }),
+        plated(7, 1, { deviceId: 'cp-31', labels: { plateHash: 'b'.repeat(64) } }),
+        plated(8, 1, { labels: {} }),
+      ])
+    })
+
+    it('are counted by version of the key and by edge', async () => {
+      expect(await store.plates.use()).toEqual([
+        { version: 1, edgeId: 'edge-01', passages: 7, oldestMs: P0, newestMs: P0 + 120_000 },
+        { version: 12, edgeId: 'edge-02', passages: 1, oldestMs: P0 + 6_000_000, newestMs: P0 + 6_000_000 },
+      ])
+    })
+
+    it('are read by time, whole milliseconds at a time, all of them or those of other versions', async () => {
+      expect((await ciphers()).sort()).toEqual(
+        [0, 1, 2, 3, 4, 5, 6].map((seq) => cipher(seq)).concat(cipher(300, 12)),
+      )
+      expect(await ciphers({ exceptVersion: 1 })).toEqual([cipher(300, 12)])
+      expect((await ciphers({ exceptVersion: 12 })).length).toBe(7)
+      const page = await store.plates.read({ ...all, limit: 4 })
+      expect([page.upToMs, page.plates.length]).toEqual([P0 + 60_000, 3])
+      const small = await store.plates.read({ ...all, limit: 1 })
+      expect(small.plates.length, 'one millisecond has more than the limit').toBe(3)
+      expect(small.plates[0]).toMatchObject({ deviceId: 'cp-30', atMs: P0, plateHash: 'a'.repeat(64) })
+    })
+
+    it('are replaced where they are, beside whatever else the passage has', async () => {
+      const before = await store.latestPassages('cp-30', '4105', 20)
+      const counted = await store.count('')
+      const { plates } = await store.plates.read({ ...all, limit: 4 })
+      const changes = plates.map((from) => ({
+        from,
+        plateCipher: from.plateCipher.replace(/^1/, '2'),
+        plateHash: from.plateCipher === cipher(1) ? 'c'.repeat(64) : undefined,
+      }))
+      expect(await store.plates.replace(changes)).toBe(3)
+      expect(await store.plates.replace([])).toBe(0)
+      expect(await ciphers({ exceptVersion: 1 })).toEqual([
+        cipher(0, 2),
+        cipher(1, 2),
+        cipher(2, 2),
+        cipher(300, 12),
+      ])
+      const hashes = (await store.plates.read(all)).plates.map(({ plateHash }) => plateHash?.[0])
+      expect(hashes.join('')).toBe('acaaaaaa')
+      expect(await store.latestPassages('cp-30', '4105', 20)).toEqual(before)
+      expect(await store.count('')).toEqual(counted)
+      expect((await store.plates.use()).map(({ version, passages }) => [version, passages])).toEqual([
+        [1, 4],
+        [2, 3],
+        [12, 1],
+      ])
+    })
+
+    it('go at their time while the passages stay, but for those of a held incident', async () => {
+      const counted = await store.count('')
+      const kept = [
+        { deviceId: 'cp-30', atMs: P0 + 60_000 },
+        { deviceId: 'cp-31', atMs: P0 },
+      ]
+      expect(await store.plates.drop(P0 + 120_001, kept)).toBe(5)
+      expect(await ciphers()).toEqual([cipher(3), cipher(4), cipher(5), cipher(300, 12)])
+      expect(await store.plates.drop(P0 + 120_001, kept), 'once').toBe(0)
+      expect((await store.latestPassages('cp-31', '4105', 9)).map(({ hasPlate }) => hasPlate)).toEqual([
+        false,
+      ])
+      expect((await store.latestPassages('cp-30', '4105', 3)).map(({ hasPlate }) => hasPlate)).toEqual([
+        true,
+        false,
+        false,
+      ])
+      expect(await store.count('')).toEqual(counted)
+    })
+
+    it('of a held incident outlive the passages around them', async () => {
+      await store.runRollups(Date.now())
+      await store.append([plated(900, 1, { atMs: P0 + 60_000, deviceId: 'cp-32' })])
+      await store.runRollups(Date.now())
+      const rawFrom: RawFrom = { passage: P0 + DAY_MS, reading: 0, score: 0, health: 0 }
+      const kept = [
+        { deviceId: 'cp-30', atMs: P0 + 60_000 },
+        { deviceId: 'cp-31', atMs: P0 + DAY_MS },
+      ]
+      const counted = await store.count('')
+      await store.runRetention(rawFrom, { minute: 0, hour: 0 }, kept)
+      expect(await ciphers()).toEqual([cipher(3), cipher(4), cipher(5)])
+      expect((await store.latestPassages('cp-30', '4105', 9)).length).toBe(3)
+      expect((await store.latestPassages('cp-32', '4105', 9)).length).toBe(0)
+      expect(await store.count('')).toEqual(counted)
+      await store.runRetention(rawFrom, { minute: 0, hour: 0 }, [])
+      expect(await ciphers()).toEqual([])
     })
   })
 

@@ -1,5 +1,6 @@
 /** The time-series store: passages, readings, scores and health as points. */
 import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
+import type { KeptPassage, PlateStore } from './plate-store.ts'
 
 export const MEASUREMENTS = ['passage', 'reading', 'score', 'health'] as const
 export type Measurement = (typeof MEASUREMENTS)[number]
@@ -65,6 +66,8 @@ export interface PointCounts {
 }
 
 export interface TimeSeries {
+  /** What the passages here hold of plates. */
+  readonly plates: PlateStore
   /**
    * Resolves once every point is durable, but for those it answers as refused. Rejects if the store could not do it
    * now: then all may be appended again.
@@ -90,10 +93,15 @@ export interface TimeSeries {
    */
   runRollups(nowMs: number): Promise<number>
   /**
-   * Deletes raw points and sums from before these times; points that are in no sum yet are kept until they are. Sums of
-   * a time whose raw points were deleted never change again: what comes later than that is in no sum.
+   * Deletes raw points and sums from before these times; points that are in no sum yet are kept until they are, and the
+   * passages of `kept` stay. Sums of a time whose raw points were deleted never change again: what comes later than that
+   * is in no sum.
    */
-  runRetention(rawFrom: RawFrom, sumsFrom: { minute: number; hour: number }): Promise<void>
+  runRetention(
+    rawFrom: RawFrom,
+    sumsFrom: { minute: number; hour: number },
+    kept: readonly KeptPassage[],
+  ): Promise<void>
   /**
    * Writes all points, as of one moment, into a new file of the store's own kind while appending goes on; answers how
    * many. Left out by a store that is backed up by its own tools.

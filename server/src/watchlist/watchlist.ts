@@ -3,7 +3,7 @@
  * keyed hashes and look by themselves, also while the line is down. The hub keeps a plate as the same hash, and sealed
  * for those who approve it; nothing else holds it, the record and the log included.
  */
-import { createHash, createHmac, randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import {
   covers,
   MAX_WATCHED,
@@ -20,6 +20,7 @@ import type { Principal } from '../access/principal.ts'
 import { inScope } from '../access/scope.ts'
 import type { Sealing } from '../access/sealing.ts'
 import { HubError } from '../errors.ts'
+import { hashPlate } from '../plates/key-ring.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 import type { WatchEntryTable } from '../ports/tables.ts'
 
@@ -43,11 +44,6 @@ export class WatchListService {
   readonly #now: () => number
 
   constructor(deps: WatchListDeps) {
-    if (deps.plateHashKey !== undefined && !/^[0-9a-f]{64}$/i.test(deps.plateHashKey)) {
-      throw new HubError('HUB_CONFIG', 'the plate hash key does not fit', {
-        details: ['PATROLHUB_PLATE_HASH_KEY: expected 64 hexadecimal digits (openssl rand -hex 32)'],
-      })
-    }
     this.#deps = deps
     this.#now = deps.now ?? Date.now
   }
@@ -85,7 +81,7 @@ export class WatchListService {
     const nowMs = this.#now()
     const row: WatchEntryTable = {
       entry_id: entryId,
-      plate_hash: createHmac('sha256', Buffer.from(plateHashKey, 'hex')).update(plate.text).digest('hex'),
+      plate_hash: hashPlate(plate.text, plateHashKey),
       plate_sealed: sealing.seal(plate.text, `watch:${entryId}`),
       plate_masked: masked(plate.text),
       region,

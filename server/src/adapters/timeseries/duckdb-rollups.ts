@@ -1,7 +1,9 @@
 /** Roll-ups and retention in DuckDB, on its thread and on the connection that appends: neither sees the other half done. */
 import type { DuckDBConnection } from '@duckdb/node-api'
+import type { KeptPassage } from '../../ports/plate-store.ts'
 import { MEASUREMENTS, type RawFrom } from '../../ports/timeseries.ts'
 import type { Block } from './duckdb-columns.ts'
+import { IS_NOT_KEPT, noteKept } from './duckdb-plates.ts'
 import {
   againBy,
   HOUR_MS,
@@ -109,7 +111,12 @@ export class DuckdbRollups {
   }
 
   /** Deletes what is older; raw points whose stretch is stale are summed up first. */
-  async retain(rawFrom: RawFrom, sumsFrom: { minute: number; hour: number }): Promise<void> {
+  async retain(
+    rawFrom: RawFrom,
+    sumsFrom: { minute: number; hour: number },
+    kept: readonly KeptPassage[],
+  ): Promise<void> {
+    await noteKept(this.#connection, kept)
     for (const measurement of MEASUREMENTS) {
       if (isRolled(measurement)) await this.#deleteSummed(measurement, stretchOf(rawFrom[measurement]))
       else await this.#connection.run(`delete from ${measurement} where at_ms < ${rawFrom[measurement]}`)
@@ -130,7 +137,8 @@ export class DuckdbRollups {
     try {
       await connection.run(`delete from raw_deleted where measurement = '${measurement}'`)
       await connection.run(`insert into raw_deleted values ('${measurement}', ${beforeMs})`)
-      await connection.run(`delete from ${measurement} where at_ms < ${beforeMs}`)
+      const isOfNobody = measurement === 'passage' ? ` and ${IS_NOT_KEPT}` : ''
+      await connection.run(`delete from ${measurement} where at_ms < ${beforeMs}${isOfNobody}`)
       await connection.run('commit')
     } catch (error) {
       await connection.run('rollback').catch(() => undefined)

@@ -5,9 +5,11 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { DuckDBInstance } from '@duckdb/node-api'
+import type { KeptPassage } from '../../ports/plate-store.ts'
 import { MEASUREMENTS, type RawFrom } from '../../ports/timeseries.ts'
 import { DuckdbAppender } from './duckdb-append.ts'
 import type { Block } from './duckdb-columns.ts'
+import { createPlateTablesSql, dropPlates, type PlateRow, replacePlates } from './duckdb-plates.ts'
 import { DuckdbRollups } from './duckdb-rollups.ts'
 import { createTableSql } from './duckdb-tables.ts'
 import type { Rolled } from './rollups.ts'
@@ -22,7 +24,15 @@ export type DuckdbRequest =
   | { id: number; kind: 'query'; sql: string; parameters: (string | number)[] }
   | { id: number; kind: 'stale'; measurement: Rolled }
   | { id: number; kind: 'roll up'; nowMs: number }
-  | { id: number; kind: 'retain'; rawFrom: RawFrom; sumsFrom: { minute: number; hour: number } }
+  | {
+      id: number
+      kind: 'retain'
+      rawFrom: RawFrom
+      sumsFrom: { minute: number; hour: number }
+      kept: readonly KeptPassage[]
+    }
+  | { id: number; kind: 'replace plates'; rows: readonly PlateRow[] }
+  | { id: number; kind: 'drop plates'; fromMs: number; toMs: number; kept: readonly KeptPassage[] }
   | { id: number; kind: 'copy'; file: string }
   | { id: number; kind: 'close' }
 export type DuckdbResponse = { id: number; rows: unknown[][] } | { id: number; failure: string }
@@ -46,6 +56,7 @@ await reader.run('set late_materialization_max_rows = 0')
 for (const measurement of MEASUREMENTS) {
   for (const sql of createTableSql(measurement)) await writer.run(sql)
 }
+for (const sql of createPlateTablesSql()) await writer.run(sql)
 const rollups = new DuckdbRollups(writer)
 await rollups.start()
 const appender = new DuckdbAppender(writer, rollups)
@@ -99,7 +110,15 @@ port.on('message', (request: DuckdbRequest) => {
       writing = writing.then(() => answer(rollups.rollUp(request.nowMs).then((stretches) => [[stretches]])))
       break
     case 'retain':
-      writing = writing.then(() => answer(rollups.retain(request.rawFrom, request.sumsFrom).then(() => [])))
+      writing = writing.then(() =>
+        answer(rollups.retain(request.rawFrom, request.sumsFrom, request.kept).then(() => [])),
+      )
+      break
+    case 'replace plates':
+      writing = writing.then(() => answer(replacePlates(writer, request.rows).then((count) => [[count]])))
+      break
+    case 'drop plates':
+      writing = writing.then(() => answer(dropPlates(writer, request).then((count) => [[count]])))
       break
     case 'query':
       void answer(query(request.sql, request.parameters))

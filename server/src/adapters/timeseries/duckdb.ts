@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads'
 import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { HubError } from '../../errors.ts'
+import type { KeptPassage, PlateStore } from '../../ports/plate-store.ts'
 import type {
   FlowQuery,
   Point,
@@ -19,6 +20,7 @@ import type {
   TimeSeries,
 } from '../../ports/timeseries.ts'
 import { type Appended, toBlocks } from './duckdb-columns.ts'
+import { duckdbPlates } from './duckdb-plate-store.ts'
 import type { DuckdbRequest, DuckdbResponse, DuckdbWorkerData } from './duckdb-worker.ts'
 import {
   flowPointOf,
@@ -48,9 +50,10 @@ interface Waiting extends Appended {
   reject(error: Error): void
 }
 
-type Request<R = DuckdbRequest> = R extends { id: number } ? Omit<R, 'id'> : never
+export type Request<R = DuckdbRequest> = R extends { id: number } ? Omit<R, 'id'> : never
 
 class DuckdbTimeSeries implements TimeSeries {
+  readonly plates: PlateStore = duckdbPlates((request) => this.#ask(request))
   readonly #worker: Worker
   readonly #answers = new Map<number, { resolve(rows: unknown[][]): void; reject(error: Error): void }>()
   #waiting: Waiting[] = []
@@ -103,8 +106,12 @@ class DuckdbTimeSeries implements TimeSeries {
     }
   }
 
-  async runRetention(rawFrom: RawFrom, sumsFrom: { minute: number; hour: number }): Promise<void> {
-    await this.#ask({ kind: 'retain', rawFrom, sumsFrom })
+  async runRetention(
+    rawFrom: RawFrom,
+    sumsFrom: { minute: number; hour: number },
+    kept: readonly KeptPassage[],
+  ): Promise<void> {
+    await this.#ask({ kind: 'retain', rawFrom, sumsFrom, kept })
   }
 
   async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {

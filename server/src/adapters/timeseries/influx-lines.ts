@@ -8,6 +8,8 @@ import type { Point } from '../../ports/timeseries.ts'
 
 /** Labels with few distinct values; every other label is a string field. */
 const TAG_LABELS = new Set(['vehicleClass', 'plateColour', 'direction', 'unit', 'state'])
+/** Every tag that a point may have. */
+export const POINT_TAGS = ['device', 'edge', 'region', 'series', ...TAG_LABELS] as const
 const NANOSECONDS_A_MS = 1_000_000
 
 /** One line without its line end. Control characters in text become spaces: a line end would begin another point. */
@@ -21,15 +23,11 @@ export function toLine(point: Point): string {
   const fields: string[] = []
   for (const [name, value] of Object.entries(point.labels)) {
     if (TAG_LABELS.has(name)) tags.push([name, value])
-    else fields.push(`${escapeKey(name)}="${clean(value).replaceAll(/["\\]/g, String.raw`\$&`)}"`)
+    else fields.push(textField(name, value))
   }
   for (const [name, value] of Object.entries(point.fields)) fields.push(`${escapeKey(name)}=${value}`)
-  const tagText = tags
-    .filter(([, value]) => value !== '')
-    .map(([name, value]) => `,${escapeKey(name)}=${escapeKey(value)}`)
-    .join('')
   const nanoseconds = BigInt(point.atMs) * 1_000_000n + BigInt(point.tieBreak % NANOSECONDS_A_MS)
-  return `${point.measurement}${tagText} ${fields.join(',')} ${nanoseconds}`
+  return `${point.measurement}${tagsText(tags)} ${fields.join(',')} ${nanoseconds}`
 }
 
 /** A line of numbers under tags, for what the store derives itself. Empty tags and fields without a value are left out. */
@@ -39,15 +37,34 @@ export function toNumbersLine(
   fields: Readonly<Record<string, number | null>>,
   atMs: number,
 ): string {
-  const tagText = Object.entries(tags)
-    .filter(([, value]) => value !== '')
-    .map(([name, value]) => `,${escapeKey(name)}=${escapeKey(value)}`)
-    .join('')
   const fieldText = Object.entries(fields)
     .filter(([, value]) => value !== null)
     .map(([name, value]) => `${escapeKey(name)}=${value}`)
     .join(',')
-  return `${measurement}${tagText} ${fieldText} ${BigInt(atMs) * 1_000_000n}`
+  return `${measurement}${tagsText(Object.entries(tags))} ${fieldText} ${BigInt(atMs) * 1_000_000n}`
+}
+
+/** A line that writes these text fields of a stored point anew; its other fields stay. */
+export function toTextLine(
+  measurement: string,
+  tags: Readonly<Record<string, string>>,
+  fields: Readonly<Record<string, string>>,
+  nanoseconds: bigint,
+): string {
+  const fieldText = Object.entries(fields).map(([name, value]) => textField(name, value))
+  return `${measurement}${tagsText(Object.entries(tags))} ${fieldText.join(',')} ${nanoseconds}`
+}
+
+function textField(name: string, value: string): string {
+  return `${escapeKey(name)}="${clean(value).replaceAll(/["\\]/g, String.raw`\$&`)}"`
+}
+
+/** Empty ones are left out: some versions have no empty tag. */
+function tagsText(tags: readonly (readonly [string, string])[]): string {
+  return tags
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `,${escapeKey(name)}=${escapeKey(value)}`)
+    .join('')
 }
 
 /** Keys and tag values: comma, equals sign and space are escaped; a backslash cannot end one, so it becomes a slash. */

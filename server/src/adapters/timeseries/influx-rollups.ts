@@ -36,6 +36,8 @@ interface Known {
 
 export interface InfluxDatabase {
   query(q: string): Promise<InfluxSeries[]>
+  /** With times as text, to the nanosecond. */
+  queryExactly(q: string): Promise<InfluxSeries[]>
   /** All or nothing for the caller: rejects if any line was not stored. */
   write(lines: readonly string[]): Promise<void>
 }

@@ -6,6 +6,7 @@
 import { HttpError, InfluxDB } from '@influxdata/influxdb-client'
 import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
+import type { KeptPassage, PlateStore } from '../../ports/plate-store.ts'
 import {
   type FlowQuery,
   MEASUREMENTS,
@@ -17,6 +18,7 @@ import {
   type TimeSeries,
 } from '../../ports/timeseries.ts'
 import { influxText, toLine } from './influx-lines.ts'
+import { influxPlates } from './influx-plates.ts'
 import { type InfluxDatabase, runInfluxRollups, STALE_MEASUREMENT, StaleStretches } from './influx-rollups.ts'
 import {
   flowPointOf,
@@ -49,6 +51,8 @@ export interface InfluxOptions {
 const WRITE_LINES = 5000
 const TIMEOUT_MS = 20_000
 const CLOCKS_MS = 10_000
+/** Statements that delete, in one request. */
+const DELETIONS = 50
 
 /** One series of an answer; `tags` if the query grouped by tags. */
 export interface InfluxSeries {
@@ -66,6 +70,7 @@ interface QueryResult {
 }
 
 class InfluxTimeSeries implements TimeSeries {
+  readonly plates: PlateStore
   readonly #options: InfluxOptions
   readonly #client: InfluxDB
   readonly #log: Logger
@@ -79,6 +84,7 @@ class InfluxTimeSeries implements TimeSeries {
     this.#client = new InfluxDB({ url: options.url, token: options.token, timeout: TIMEOUT_MS })
     this.#database = {
       query: (q) => this.#querySeries(q),
+      queryExactly: (q) => this.#querySeries(q, { isExact: true }),
       write: async (lines) => {
         for (let offset = 0; offset < lines.length; offset += WRITE_LINES) {
           const failure = await this.#send(lines.slice(offset, offset + WRITE_LINES))
@@ -87,6 +93,7 @@ class InfluxTimeSeries implements TimeSeries {
       },
     }
     this.#stale = new StaleStretches(this.#database, options.clocksMs ?? CLOCKS_MS)
+    this.plates = influxPlates(this.#database)
   }
 
   async append(points: readonly Point[]): Promise<RefusedPoint[]> {
@@ -118,13 +125,17 @@ class InfluxTimeSeries implements TimeSeries {
     return runInfluxRollups(this.#database, this.#stale, nowMs)
   }
 
-  async runRetention(rawFrom: RawFrom, sumsFrom: { minute: number; hour: number }): Promise<void> {
+  async runRetention(
+    rawFrom: RawFrom,
+    sumsFrom: { minute: number; hour: number },
+    kept: readonly KeptPassage[],
+  ): Promise<void> {
     for (const measurement of MEASUREMENTS) {
       const wishedMs = stretchOf(rawFrom[measurement])
       const beforeMs = isRolled(measurement)
         ? await this.#stale.deleteBefore(measurement, wishedMs)
         : wishedMs
-      await this.#deleteBefore(measurement, beforeMs)
+      await this.#deleteBefore(measurement, beforeMs, measurement === 'passage' ? kept : [])
     }
     for (const measurement of ROLLED) {
       await this.#deleteBefore(measurement + SUFFIX.minute, sumsFrom.minute)
@@ -150,7 +161,7 @@ class InfluxTimeSeries implements TimeSeries {
         ...(vehicleClass ? { vehicleClass: String(vehicleClass) } : {}),
         ...(plateColour ? { plateColour: String(plateColour) } : {}),
         ...(direction ? { direction: String(direction) } : {}),
-        hasPlate: plateHash !== null,
+        hasPlate: Boolean(plateHash),
       }
     })
   }
@@ -243,10 +254,17 @@ class InfluxTimeSeries implements TimeSeries {
   }
 
   /** InfluxDB 3 deletes by the retention of its database only; it is told once and left to that. */
-  async #deleteBefore(measurement: string, beforeMs: number): Promise<void> {
+  async #deleteBefore(
+    measurement: string,
+    beforeMs: number,
+    kept: readonly KeptPassage[] = [],
+  ): Promise<void> {
     if (beforeMs <= 0) return
+    const deletions = aroundKept(beforeMs, kept).map((which) => `DELETE FROM "${measurement}" WHERE ${which}`)
     try {
-      await this.#querySeries(`DELETE FROM "${measurement}" WHERE time < ${beforeMs}ms`, 'POST')
+      for (let offset = 0; offset < deletions.length; offset += DELETIONS) {
+        await this.#querySeries(deletions.slice(offset, offset + DELETIONS).join('; '), { isDelete: true })
+      }
     } catch (err) {
       if (!this.#hasDeleted) this.#log.warn({ err, measurement }, 'old points could not be deleted')
       this.#hasDeleted = true
@@ -257,10 +275,14 @@ class InfluxTimeSeries implements TimeSeries {
     return (await this.#querySeries(q))[0]?.values ?? []
   }
 
-  async #querySeries(q: string, method: 'GET' | 'POST' = 'GET'): Promise<InfluxSeries[]> {
+  async #querySeries(
+    q: string,
+    { isDelete = false, isExact = false }: { isDelete?: boolean; isExact?: boolean } = {},
+  ): Promise<InfluxSeries[]> {
     const { bucket } = this.#options
-    const search = new URLSearchParams({ db: bucket, epoch: 'ms', q: q.replaceAll(/\s+/g, ' ') })
-    const response = await this.#fetch(`/query?${search}`, method)
+    const search = new URLSearchParams({ db: bucket, q: q.replaceAll(/\s+/g, ' ') })
+    if (!isExact) search.set('epoch', 'ms')
+    const response = await this.#fetch(`/query?${search}`, isDelete ? 'POST' : 'GET')
     const text = await response.text()
     let body: QueryResult
     try {
@@ -283,6 +305,24 @@ class InfluxTimeSeries implements TimeSeries {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
   }
+}
+
+/** InfluxQL conditions that together are every point before this time but for those kept. */
+function aroundKept(beforeMs: number, kept: readonly KeptPassage[]): string[] {
+  const devicesAt = Map.groupBy(
+    kept.filter(({ atMs }) => atMs < beforeMs),
+    ({ atMs }) => atMs,
+  )
+  const conditions: string[] = []
+  let fromMs: number | undefined
+  for (const [atMs, passages] of [...devicesAt].sort(([a], [b]) => a - b)) {
+    conditions.push(`${fromMs === undefined ? '' : `time >= ${fromMs}ms AND `}time < ${atMs}ms`)
+    const isOther = passages.map(({ deviceId }) => `"device" != ${influxText(deviceId)}`).join(' AND ')
+    conditions.push(`${isOther} AND time >= ${atMs}ms AND time < ${atMs + 1}ms`)
+    fromMs = atMs + 1
+  }
+  conditions.push(`${fromMs === undefined ? '' : `time >= ${fromMs}ms AND `}time < ${beforeMs}ms`)
+  return conditions
 }
 
 /** InfluxQL condition: the point's region lies inside the scope. */
