@@ -71,6 +71,7 @@ function filesOf() {
   const mqtt = secret()
   const postgres = secret()
   const redis = secret()
+  const plateKey = `1:${randomBytes(32).toString('hex')}`
   return {
     mqtt_password: mqtt,
     'mosquitto_dynamic_security.json': JSON.stringify(dynamicSecurity(mqtt), null, 2),
@@ -87,6 +88,11 @@ function filesOf() {
     export_key: generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
     // Seals the record of who did what; all of them need the same.
     seal_key: generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    // Of plates: the first is the same on every edge, the second is version 1 of a ring that grows (`plates rotate`); an
+    // edge gets one line of it.
+    plate_hash_key: randomBytes(32).toString('hex'),
+    plate_keys: plateKey,
+    plate_key: plateKey,
     // Stays empty until `edge add` prints one; compose wants the file to be there.
     edge_token: '',
   }

@@ -20,13 +20,25 @@ export interface EdgeFileOptions {
 
 export const tokenFile = (folder: string) => join(folder, 'edge-token')
 
-/** Path of the file. Keys for plates are made once and kept, so that hashes stay comparable. */
-export function writeEdgeFile(options: EdgeFileOptions): string {
-  const { folder } = options
-  for (const name of ['plate-hash-key', 'plate-cipher-key']) {
+const PLATE_HASH_KEY = 'plate-hash-key'
+const PLATE_CIPHER_KEY = 'plate-cipher-key'
+
+/** Settings of the hub that name the keys of plates, which the edge has too: made once and kept with the data. */
+export function makePlateKeys(folder: string): Record<string, string> {
+  const keyFile = (name: string) => {
     const file = join(folder, name)
     if (!existsSync(file)) writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600 })
+    return file
   }
+  return {
+    PATROLHUB_PLATE_HASH_KEY_FILE: keyFile(PLATE_HASH_KEY),
+    PATROLHUB_PLATE_KEYS_FILE: keyFile(PLATE_CIPHER_KEY),
+  }
+}
+
+/** Path of the file. */
+export function writeEdgeFile(options: EdgeFileOptions): string {
+  const { folder } = options
   const rule = { severity: 'major', threshold: 0.6, warmUpValues: WARM_UP_VALUES, cooldownSeconds: 60 }
   const settings = {
     edgeId: EDGE_ID,
@@ -39,7 +51,7 @@ export function writeEdgeFile(options: EdgeFileOptions): string {
       port: options.devicePort,
       devices: [...options.passwords].map(([deviceId, password]) => ({ deviceId, password })),
     },
-    plates: { hashKeyFile: 'plate-hash-key', cipherKeyFile: 'plate-cipher-key' },
+    plates: { hashKeyFile: PLATE_HASH_KEY, cipherKeyFile: PLATE_CIPHER_KEY },
     healthSeconds: 2,
     cameras: options.cameras.map(({ cameraId, scene, camera }) => ({
       cameraId,

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Alert, Overview } from '@patrolhub/protocol'
 import { type DemoCamera, startCameras } from './cameras.ts'
 import { type DemoDevices, makePasswords, scheduleAnomalies, startDevices } from './devices.ts'
-import { tokenFile, writeEdgeFile } from './edge-file.ts'
+import { makePlateKeys, tokenFile, writeEdgeFile } from './edge-file.ts'
 import { GuardLink } from './guard-link.ts'
 import type { HubClient } from './hub-client.ts'
 import { Part } from './part.ts'
@@ -150,6 +150,7 @@ async function assemble(options: DemoOptions, starting: Starting): Promise<Demo>
     PATROLHUB_ROOT_SCOPE: CITY,
     // Only here: whoever tries it out has no authenticator at hand.
     PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'none',
+    ...makePlateKeys(dataDir),
   })
   const running: { hub?: Part; edge?: Part; people?: People } = {}
   const describe = () =>

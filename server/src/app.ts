@@ -9,6 +9,8 @@ import { sql } from 'kysely'
 import type { Logger } from 'pino'
 import type { Access } from './access/access.ts'
 import { accessFeature } from './access/access-feature.ts'
+import { PlateKeyRing } from './access/plate-keys.ts'
+import { ReadingLimit } from './access/plate-reading-limit.ts'
 import { Sealing, secretsKeyOf } from './access/sealing.ts'
 import { edgeCredentials, openBroker } from './adapters/broker/open.ts'
 import { openRelational } from './adapters/relational/open.ts'
@@ -19,10 +21,10 @@ import { pointJobs } from './analytics/point-upkeep.ts'
 import { auditFeature } from './audit/audit-feature.ts'
 import { Sealer } from './audit/sealer.ts'
 import { writeBackup } from './backup/backup.ts'
-import { startControl } from './backup/control.ts'
 import { ChangeLog } from './changes/changes.ts'
 import { changesFeature } from './changes/changes-feature.ts'
 import type { HubConfig } from './config.ts'
+import { startControl } from './control.ts'
 import { lockDataFolder } from './data-folder.ts'
 import { devicesFeature } from './devices/devices.ts'
 import { edgeAccessRoutes, identifyEdge } from './devices/edge-access.ts'
@@ -40,6 +42,8 @@ import { incidentsFeature } from './incidents/incidents-feature.ts'
 import { ingestFeature } from './ingest/ingest.ts'
 import { createMetrics, observe } from './metrics.ts'
 import { plansFeature } from './plans/plans-feature.ts'
+import { keyUse } from './plates/key-use.ts'
+import { rotatePlates } from './plates/rotate.ts'
 import type { Broker } from './ports/broker.ts'
 import { NO_WAKEUPS } from './ports/wakeups.ts'
 import { pushFeature } from './push/push-feature.ts'
@@ -158,9 +162,12 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     credentials,
     offerSettings: (edgeId, version) => publish(edgeTopics.settings(edgeId), JSON.stringify({ version })),
   })
+  const plateKeys = new PlateKeyRing(config.plateKeys)
+  const readingLimit = new ReadingLimit({ audit, perHour: config.plateReadsPerHour })
   const watchList = new WatchListService({
     relational,
     audit,
+    limit: readingLimit,
     sealing: new Sealing(config.secretsKey ?? secretsKeyOf(config.dataDir)),
     plateHashKey: config.plateHashKey,
     offer: (edgeId, sha256) => publish(edgeTopics.watchlist(edgeId), JSON.stringify({ sha256 })),
@@ -258,7 +265,14 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
       if (silent.length > 0) log.warn({ silent }, 'edges have gone silent and count as offline')
     },
   })
-  for (const job of pointJobs(timeseries, config, config.timeseries === 'influxdb')) timers.add(job)
+  const upkeep = pointJobs({
+    timeseries,
+    keeping: config,
+    isShared: config.timeseries === 'influxdb',
+    keptPassages: (beforeMs) => incidents.keptPassages(beforeMs),
+    log,
+  })
+  for (const job of upkeep) timers.add(job)
   const analytics = analyticsFeature({
     relational,
     timeseries,
@@ -351,7 +365,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.register(exports.routes)
   await app.register(plans.routes)
   await app.register(devices.routes)
-  await app.register(watchListRoutes(watchList))
+  await app.register(watchListRoutes(watchList, readingLimit))
   await app.register(edgeAccessRoutes({ relational, audit, credentials }))
   await app.register(analytics.routes)
   await serveDashboard(app, config.dashboardDir, log)
@@ -402,7 +416,25 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     const oneTimePassword = await access.ensureAdministrator()
     const control = stack.adopt(
       await startControl(
-        (to) => evidence.keepFilesDuring(() => writeBackup({ config, relational, timeseries }, to)),
+        {
+          backup: ({ to }) => {
+            if (typeof to !== 'string') throw new HubError('HUB_BACKUP', 'to: expected the path of a folder')
+            return evidence.keepFilesDuring(() => writeBackup({ config, relational, timeseries }, to))
+          },
+          'plates-keys': () => keyUse(timeseries.plates, plateKeys),
+          'plates-rotate': ({ isRehash }, task) =>
+            rotatePlates(
+              {
+                plates: timeseries.plates,
+                relational,
+                audit,
+                ring: plateKeys,
+                plateHashKey: config.plateHashKey,
+                rehashWatchList: (hashKey) => watchList.rehash(hashKey),
+              },
+              { isRehash: isRehash === true, ...task },
+            ),
+        },
         log,
       ),
       (started) => started.close(),

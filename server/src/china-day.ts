@@ -12,6 +12,11 @@ export function startOfDay(atMs: number): number {
   return Math.floor((atMs + UTC_OFFSET_MS) / DAY_MS) * DAY_MS - UTC_OFFSET_MS
 }
 
+/** `2026-11-22 18:30:05`, as the clock on the wall showed it. */
+export function chinaClock(atMs: number): string {
+  return new Date(atMs + UTC_OFFSET_MS).toISOString().slice(0, 19).replace('T', ' ')
+}
+
 const CLOCK = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?(Z|[+-]\d{2}:\d{2})?$/
 
 /** The instant of `2026-11-22` (its midnight) or `2026-11-22T18:30`, in the time of China unless the text names another. */

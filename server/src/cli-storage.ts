@@ -1,9 +1,9 @@
 /** The commands about a data folder as a whole: backup, restore, doctor. */
 import type { Logger } from 'pino'
 import { openRelational } from './adapters/relational/open.ts'
-import { askForBackup } from './backup/control.ts'
 import type { Manifest } from './backup/manifest.ts'
 import type { HubConfig } from './config.ts'
+import { askHub } from './control.ts'
 import { isHubRunning, lockDataFolder, readRunningHub } from './data-folder.ts'
 import { HubError } from './errors.ts'
 
@@ -52,7 +52,7 @@ export async function runStorageCommand(
 async function makeBackup(config: HubConfig, to: string, log: Logger): Promise<Manifest> {
   if (isHubRunning(config.dataDir)) {
     const control = readRunningHub(config.dataDir)?.control
-    if (control) return askForBackup(control, to)
+    if (control) return askHub<Manifest>(control, { job: 'backup', wish: { to }, failsWith: 'HUB_BACKUP' })
     throw new HubError(
       'HUB_BACKUP',
       `the hub on ${config.dataDir} is starting or stopping, or is of an older version: try again`,

@@ -11,6 +11,7 @@ import { auditFeature } from './audit/audit-feature.ts'
 import { ChangeLog } from './changes/changes.ts'
 import { AUDIT_USAGE, type AuditCommand, parseAuditCommand } from './cli-audit.ts'
 import { EXPORT_USAGE, type ExportCommand, parseExportCommand } from './cli-export.ts'
+import { PLATES_USAGE, type PlatesCommand, parsePlatesCommand } from './cli-plates.ts'
 import { STORAGE_USAGE, type StorageCommand } from './cli-storage.ts'
 import { describeSettings, type HubConfig } from './config.ts'
 import { makeDataFolder, requireStore } from './data-folder.ts'
@@ -30,6 +31,7 @@ export type Command =
   | AuditCommand
   | ExportCommand
   | StorageCommand
+  | PlatesCommand
   | { kind: 'access explain'; question: Question }
 
 export interface Invocation {
@@ -51,6 +53,7 @@ ${AUDIT_USAGE}
 ${EXPORT_USAGE}
   access explain --user NAME --action PERMISSION [--camera ID | --region CODE]
                                                         say why somebody may or may not do something
+${PLATES_USAGE}
 ${STORAGE_USAGE}
   --help                                                this page
 
@@ -143,6 +146,9 @@ export function parseInvocation(args: readonly string[]): Invocation {
       if (thing === 'audit' && verb !== undefined) {
         return { command: parseAuditCommand(verb, rest, values), configFile }
       }
+      if (thing === 'plates' && verb !== undefined) {
+        return { command: parsePlatesCommand(verb, rest, values), configFile }
+      }
       if (thing === 'export' && verb !== undefined) {
         return { command: parseExportCommand(verb, rest, values.key), configFile }
       }
@@ -164,6 +170,7 @@ function readArguments(args: readonly string[]) {
         key: text,
         'since-seal': text,
         lost: { type: 'boolean' },
+        rehash: { type: 'boolean' },
         to: text,
         from: text,
         full: { type: 'boolean' },
@@ -207,7 +214,10 @@ function prepareFolder(command: Command['kind'], { relational, dataDir }: HubCon
 
 /** Runs a command against the data folder; answers what to print. Does not take the hub's lock. */
 export async function runCommand(
-  command: Exclude<Command, AuditCommand | ExportCommand | StorageCommand | { kind: 'serve' | 'help' }>,
+  command: Exclude<
+    Command,
+    AuditCommand | ExportCommand | StorageCommand | PlatesCommand | { kind: 'serve' | 'help' }
+  >,
   config: HubConfig,
   log: Logger,
 ): Promise<string> {

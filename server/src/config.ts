@@ -8,8 +8,8 @@ import { resolve } from 'node:path'
 import { parser, RegionCode } from '@patrolhub/protocol'
 import { type Static, type TSchema, Type } from 'typebox'
 import { parse as parseYaml } from 'yaml'
+import { hashKeyProblem, readPlateKeys } from './access/plate-keys.ts'
 import { HubError } from './errors.ts'
-import { hashKeyProblem, readPlateKeys } from './plates/key-ring.ts'
 
 const PREFIX = 'PATROLHUB_'
 /** A secret may be given as the name of a file that holds it: `PATROLHUB_POSTGRES_URL_FILE`. */

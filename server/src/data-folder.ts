@@ -13,7 +13,7 @@ export interface RunningHub {
   startedAtMs: number
   httpPort?: number
   mqttPort?: number
-  /** Where commands on this machine ask the hub for something, see backup/control.ts. */
+  /** Where commands on this machine ask the hub for something, see control.ts. */
   control?: { port: number; token: string }
 }
 

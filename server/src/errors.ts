@@ -118,6 +118,22 @@ export const HUB_ERRORS = {
     status: 403,
     help: 'The region named in the request lies outside the scope of the caller.',
   },
+  HUB_PLATES: {
+    status: 0,
+    help: 'The stored plates could not be looked through, or that was stopped; what is done stays done, and running it again goes on. The message says why.',
+  },
+  HUB_PLATE_BROKEN: {
+    status: 500,
+    help: 'A stored plate does not open with the key of its version: it was changed, or an edge has another key under that version.',
+  },
+  HUB_PLATE_KEY: {
+    status: 503,
+    help: 'The hub does not have the key that is needed for plates; the message names the version, or the setting that is missing.',
+  },
+  HUB_PLATE_NONE: {
+    status: 404,
+    help: 'The passage has no encrypted plate: none was read, its time (keepPlatesDays) is over, or its edge has no key for it.',
+  },
   HUB_PORT: { status: 0, help: 'A port cannot be used; the message names the setting that moves it.' },
   HUB_RESTORE: {
     status: 0,

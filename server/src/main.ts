@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { helpText, parseInvocation, runCommand } from './cli.ts'
 import { isAuditCommand, runAuditCommand, verifyExport } from './cli-audit.ts'
 import { checkExport, showExportKey } from './cli-export.ts'
+import { runPlatesCommand } from './cli-plates.ts'
 import { runStorageCommand } from './cli-storage.ts'
 import { type HubConfig, loadConfig } from './config.ts'
 import { HubError } from './errors.ts'
@@ -78,6 +79,13 @@ async function main(): Promise<void> {
   const log = createLog({ logLevel: 'silent' })
   if (command.kind === 'backup' || command.kind === 'restore' || command.kind === 'doctor') {
     finish(await runStorageCommand(command, config, log))
+    return
+  }
+  if (command.kind === 'plates keys' || command.kind === 'plates rotate') {
+    const stop = new AbortController()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+    const say = (line: string) => void process.stderr.write(`${line}\n`)
+    finish(await runPlatesCommand(command, config, log, { signal: stop.signal, say }))
     return
   }
   if (isAuditCommand(command)) {

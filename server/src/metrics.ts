@@ -41,6 +41,9 @@ export function createMetrics() {
       'deadlines_missed_total',
       'Deadlines of dispatches that passed, noted by this hub.',
     ),
+    platesRead: counter('plates_read_total', 'Plates that somebody asked to read in clear, by outcome.', [
+      'outcome',
+    ]),
     newEpochs: counter('ingest_new_epochs_total', 'Hellos with a journal that the hub did not know.'),
     pointsAppended: counter('points_total', 'Points handed to the time-series store.', ['measurement']),
     pointsRefused: counter('points_refused_total', 'Points that the time-series store will never take.'),

@@ -1,15 +1,15 @@
 /** What every time-series engine has to do, run against DuckDB and against a real InfluxDB. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDuckdb } from '../src/adapters/timeseries/duckdb.ts'
 import { openInfluxdb } from '../src/adapters/timeseries/influxdb.ts'
 import type { FlowQuery, Point, RawFrom, TimeSeries } from '../src/ports/timeseries.ts'
-import { findInfluxd, type Influxd, startInfluxd } from './support/influxd.ts'
+import { findInfluxd, startInfluxd } from './support/influxd.ts'
+import { ENGINES, type OpenEngine, requireInfluxdb } from './support/time-series-engines.ts'
 
 const log = pino({ level: 'silent' })
+const program = findInfluxd()
+requireInfluxdb('the contract of the external time-series store')
 const T0 = Date.UTC(2026, 10, 22, 8)
 
 function passage(seq: number, more: Partial<Point> = {}): Point {
@@ -41,62 +41,8 @@ function score(seq: number, value: number, deviceId: string): Point {
   }
 }
 
-interface Engine {
-  name: string
-  open(): Promise<{ store: TimeSeries; reopen(): Promise<TimeSeries>; close(): Promise<void> }>
-}
-
-const duckdb: Engine = {
-  name: 'DuckDB',
-  async open() {
-    const folder = await mkdtemp(join(tmpdir(), 'patrolhub-duckdb-'))
-    const file = join(folder, 'points.duckdb')
-    let store = await openDuckdb({ file, log })
-    return {
-      store,
-      async reopen() {
-        await store.close()
-        store = await openDuckdb({ file, log })
-        return store
-      },
-      async close() {
-        await store.close()
-        await rm(folder, { recursive: true, force: true })
-      },
-    }
-  },
-}
-
-const program = findInfluxd()
-let influxd: Influxd | undefined
-const influxdb: Engine = {
-  name: 'InfluxDB',
-  async open() {
-    influxd = await startInfluxd(program!)
-    const { url, database } = influxd
-    const open = () =>
-      openInfluxdb({ url, token: 'user:password', org: 'any', bucket: database, clocksMs: 0, log })
-    return {
-      store: open(),
-      reopen: async () => open(),
-      close: async () => influxd?.close(),
-    }
-  },
-}
-
-if (program === undefined) {
-  const message =
-    'InfluxDB is not installed: the contract of the external time-series store is NOT tested (apt-get install influxdb)'
-  if (process.env.CI) {
-    it('InfluxDB is installed', () => expect.fail(message))
-  } else {
-    it.skip(message, () => {})
-    process.stderr.write(`\n${'!'.repeat(message.length)}\n${message}\n${'!'.repeat(message.length)}\n\n`)
-  }
-}
-
-describe.each(program ? [duckdb, influxdb] : [duckdb])('time series in $name', ({ open }) => {
-  let engine: Awaited<ReturnType<Engine['open']>>
+describe.each(ENGINES)('time series in $name', ({ open }) => {
+  let engine: OpenEngine
   let store: TimeSeries
   beforeAll(async () => {
     engine = await open()

@@ -132,10 +132,12 @@ describe('the secrets', () => {
     const files = Object.values(compose.secrets).map(({ file }) => file.replace('./docker/', `${folder}/`))
     for (const file of files) expect(existsSync(file), file).toBe(true)
     expect(statSync(join(folder, 'secrets')).mode & 0o077).toBe(0)
-    const contents = () =>
-      readdirSync(join(folder, 'secrets')).map((name) => readFileSync(join(folder, 'secrets', name), 'utf8'))
+    const secretIn = (name: string) => readFileSync(join(folder, 'secrets', name), 'utf8')
+    const contents = () => readdirSync(join(folder, 'secrets')).map(secretIn)
     const before = contents()
-    expect(new Set(before).size).toBe(before.length)
+    // The edge encrypts plates with the key that the hubs' ring begins with.
+    expect(secretIn('plate_key')).toBe(secretIn('plate_keys'))
+    expect(new Set(before).size).toBe(before.length - 1)
     const again = makeSecrets()
     expect(again.status).toBe(1)
     expect(again.stderr).toContain('postgres_password')
@@ -156,8 +158,11 @@ describe('what the containers read', () => {
     const text = read('docker/edge.yaml')
       .replace('/run/secrets/edge_token', join(folder, 'secrets/mqtt_password'))
       .replace('/run/secrets/tls_cert', join(folder, 'tls/cert.pem'))
+      .replace('/run/secrets/plate_hash_key', join(folder, 'secrets/plate_hash_key'))
+      .replace('/run/secrets/plate_key', join(folder, 'secrets/plate_key'))
     const config = parseEdgeConfig(text, { file: join(ROOT, 'docker/edge.yaml') })
     expect(config).toMatchObject({ edgeId: 'edge-01', intake: { port: 1885 } })
+    expect(config.plates).toMatchObject({ hashKey: expect.any(Buffer), cipherKey: { version: 1 } })
   })
 
   it('is a configuration of nginx that nginx takes', () => {

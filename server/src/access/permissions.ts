@@ -35,6 +35,7 @@ const MEANING = {
   'watchlist.read': 'see which plates are looked for and why, without the plates',
   'watchlist.write': 'ask that a plate be looked for, and end that',
   'watchlist.approve': "agree that a plate is looked for at somebody else's request, and read it",
+  'plate.read': 'read the plate of a passage in clear, with a reason, so many an hour',
   'edge.write': 'make the credential of an edge',
   'region.write': 'name a division',
   'audit.read': 'read the record of who did what',
@@ -83,6 +84,7 @@ export const ROLE_PERMISSIONS: Readonly<Record<BuiltInRole, ReadonlySet<Permissi
     'watchlist.read',
     'watchlist.write',
     'watchlist.approve',
+    'plate.read',
     'duty.write',
     'access.explain',
     'audit.read',
@@ -109,6 +111,7 @@ export const PRIVILEGED: ReadonlySet<Permission> = new Set([
   'plan.write',
   'plan.activate',
   'watchlist.approve',
+  'plate.read',
   'team.write',
   'user.read',
   'user.write',
@@ -130,6 +133,7 @@ export const ONLY_ON_DUTY: ReadonlySet<Permission> = new Set([
   'grant.approve',
   'plan.activate',
   'watchlist.approve',
+  'plate.read',
 ])
 
 /** Outside one's hours this is refused; what is not listed here or below does not ask for the hour. */

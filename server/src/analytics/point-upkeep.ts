@@ -1,11 +1,14 @@
 /** How long points are kept, and the jobs that sum them up and delete them. */
+import type { Logger } from 'pino'
 import type { HubConfig } from '../config.ts'
+import type { KeptPassage } from '../ports/plate-store.ts'
 import type { RawFrom, TimeSeries } from '../ports/timeseries.ts'
 import type { Job } from '../timers/timers.ts'
 
 export type PointKeeping = Pick<
   HubConfig,
   | 'keepPassagesDays'
+  | 'keepPlatesDays'
   | 'keepReadingsDays'
   | 'keepScoresDays'
   | 'keepHealthDays'
@@ -27,8 +30,17 @@ export function rawFromOf(keeping: PointKeeping, nowMs: number): RawFrom {
   }
 }
 
-/** `isShared`: several hubs keep their points in one store, so one of them does it for all. */
-export function pointJobs(timeseries: TimeSeries, keeping: PointKeeping, isShared: boolean): Job[] {
+export interface PointUpkeepDeps {
+  timeseries: TimeSeries
+  keeping: PointKeeping
+  /** Several hubs keep their points in one store, so one of them does it for all. */
+  isShared: boolean
+  /** Passages from before a time that incidents keep. */
+  keptPassages(beforeMs: number): Promise<KeptPassage[]>
+  log: Logger
+}
+
+export function pointJobs({ timeseries, keeping, isShared, keptPassages, log }: PointUpkeepDeps): Job[] {
   return [
     {
       name: 'roll-ups',
@@ -42,11 +54,18 @@ export function pointJobs(timeseries: TimeSeries, keeping: PointKeeping, isShare
       name: 'points',
       everyMs: HOUR_MS,
       isOwn: !isShared,
-      run: (nowMs) =>
-        timeseries.runRetention(rawFromOf(keeping, nowMs), {
-          minute: nowMs - keeping.keepMinutesDays * DAY_MS,
-          hour: nowMs - keeping.keepHoursDays * DAY_MS,
-        }),
+      run: async (nowMs) => {
+        const rawFrom = rawFromOf(keeping, nowMs)
+        const platesFromMs = nowMs - keeping.keepPlatesDays * DAY_MS
+        const kept = await keptPassages(Math.max(rawFrom.passage, platesFromMs))
+        await timeseries.runRetention(
+          rawFrom,
+          { minute: nowMs - keeping.keepMinutesDays * DAY_MS, hour: nowMs - keeping.keepHoursDays * DAY_MS },
+          kept,
+        )
+        const dropped = await timeseries.plates.drop(platesFromMs, kept)
+        if (dropped > 0) log.info({ dropped }, 'plates have had their time')
+      },
     },
   ]
 }

@@ -6,6 +6,7 @@ import { follow } from './incident-moves.ts'
 import { ALERTS_OF_INCIDENT, incidentRoutes } from './incident-routes.ts'
 import { alertsById, alertsOfIncident, incidentsById } from './incident-store.ts'
 import type { Incidents, IncidentsDeps } from './incidents.ts'
+import { keptPassages } from './kept-passages.ts'
 import { isDispatchable } from './state.ts'
 
 export function incidentsFeature(deps: IncidentsDeps): Incidents {
@@ -20,6 +21,7 @@ export function incidentsFeature(deps: IncidentsDeps): Incidents {
     follow: (trx, move) => follow(trx, changes, move, now()),
     isDispatchable,
     snapshotStored: (trx, snapshot) => keepNewestSnapshot(trx, changes, snapshot, now()),
+    keptPassages: (beforeMs) => keptPassages(deps.relational.read, beforeMs),
     routes: incidentRoutes(deps),
   }
 }

@@ -6,6 +6,7 @@ import type { AuditTrail } from '../access/audit-trail.ts'
 import type { Principal } from '../access/principal.ts'
 import type { ChangeLog } from '../changes/changes.ts'
 import type { HubConfig } from '../config.ts'
+import type { KeptPassage } from '../ports/plate-store.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 
 export interface IncidentsDeps {
@@ -66,5 +67,7 @@ export interface Incidents {
   isDispatchable(state: IncidentState): boolean
   /** Keeps the newest snapshot of the alert's incident. */
   snapshotStored(trx: DbOrTransaction, snapshot: { evidenceId: string; alertId: string }): Promise<void>
+  /** Passages from before this time that outlive their time with their plates: see kept-passages.ts. */
+  keptPassages(beforeMs: number): Promise<KeptPassage[]>
   routes: FastifyPluginAsyncTypebox
 }

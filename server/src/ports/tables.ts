@@ -94,6 +94,12 @@ export interface WatchEntryTable {
   end_at_ms: number
 }
 
+/** See access/plate-reading-limit.ts. */
+export interface PlateReadingTable {
+  user_id: Fixed<string>
+  at_ms: Fixed<number>
+}
+
 /** See devices/edge-settings.ts. */
 export interface EdgeSettingsTable {
   edge_id: string
@@ -444,6 +450,7 @@ export interface Tables extends AccessTables {
   edge: EdgeTable
   edge_settings: EdgeSettingsTable
   watch_entry: WatchEntryTable
+  plate_reading: PlateReadingTable
   device: DeviceTable
   cursor: CursorTable
   set_aside: SetAsideTable

@@ -11,11 +11,12 @@ import {
   WatchListForEdge,
 } from '@patrolhub/protocol'
 import { Type } from 'typebox'
+import type { ReadingLimit } from '../access/plate-reading-limit.ts'
 import type { WatchListService } from './watchlist.ts'
 
 const Params = Type.Object({ entryId: Uuid })
 
-export function watchListRoutes(list: WatchListService): FastifyPluginAsyncTypebox {
+export function watchListRoutes(list: WatchListService, limit: ReadingLimit): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.addHook('onSend', async (_request, reply) => {
       reply.header('cache-control', 'no-store')
@@ -89,9 +90,11 @@ export function watchListRoutes(list: WatchListService): FastifyPluginAsyncTypeb
           response: { 200: ReadPlate },
         },
       },
-      async ({ principal, params, body }) => ({
-        plate: await list.reveal(principal, params.entryId, body.reason),
-      }),
+      async ({ principal, params, body }, reply) => {
+        const answer = await list.reveal(principal, params.entryId, body.reason)
+        if ('plate' in answer) return answer
+        return limit.refuse(reply, answer.waitMs)
+      },
     )
 
     app.get(

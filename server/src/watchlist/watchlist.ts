@@ -16,13 +16,15 @@ import type { Logger } from 'pino'
 import type { EdgeIdentity } from '../access/access.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import { may } from '../access/decide.ts'
+import { hashPlate } from '../access/plate-keys.ts'
+import type { ReadingLimit } from '../access/plate-reading-limit.ts'
 import type { Principal } from '../access/principal.ts'
 import { inScope } from '../access/scope.ts'
 import type { Sealing } from '../access/sealing.ts'
 import { HubError } from '../errors.ts'
-import { hashPlate } from '../plates/key-ring.ts'
 import type { DbOrTransaction, Relational } from '../ports/relational.ts'
 import type { WatchEntryTable } from '../ports/tables.ts'
+import { rehashWatchList } from './rehash.ts'
 
 const DAY_MS = 86_400_000
 const LIST_LIMIT = 500
@@ -31,6 +33,8 @@ export interface WatchListDeps {
   relational: Relational
   audit: AuditTrail
   sealing: Sealing
+  /** Of reading plates in clear: this way too. */
+  limit: ReadingLimit
   /** 64 hexadecimal digits, the same as on the edges; without it no plate can be looked for. */
   plateHashKey: string | undefined
   /** Tells an edge which list is in force. One that is away is told after its next hello. */
@@ -151,16 +155,29 @@ export class WatchListService {
     return this.#view(row, actor)
   }
 
-  /** The plate in clear, on the record before it is given. */
-  async reveal(actor: Principal, entryId: string, reason: string): Promise<string> {
-    const { relational, audit, sealing } = this.#deps
+  /** The plate in clear, on the record before it is given; or how long to wait, if too many have been read. */
+  async reveal(
+    actor: Principal,
+    entryId: string,
+    reason: string,
+  ): Promise<{ plate: string } | { waitMs: number }> {
+    const { relational, audit, sealing, limit } = this.#deps
     return relational.write.transaction().execute(async (trx) => {
       const entry = await this.#find(trx, actor, entryId)
       const plate = sealing.open(entry.plate_sealed, `watch:${entryId}`)
       const subject = `watch:${entryId}`
+      const waitMs = await limit.take(trx, actor, subject)
+      if (waitMs > 0) return { waitMs }
       await audit.append(trx, { actor, action: 'watch.revealed', subject, detail: { reason } })
-      return plate
+      return { plate }
     })
+  }
+
+  /** After the key of hashes has changed; edges are told. Answers how many entries have a new hash. */
+  async rehash(hashKey: string): Promise<number> {
+    const changed = await rehashWatchList(this.#deps, hashKey)
+    if (changed > 0) await this.#offerToAll('')
+    return changed
   }
 
   async forEdge({ region }: Pick<EdgeIdentity, 'region'>): Promise<WatchListForEdge> {

@@ -38,12 +38,13 @@ const NEEDS_DUTY = [
   'grant.approve',
   'plan.activate',
   'watchlist.approve',
+  'plate.read',
 ]
 const NEEDS_HOURS = ['grant.approve']
 /** Nobody touches an account whose role has one of these that they lack. */
 const POWER = [
   ...['grant.approve', 'grant.revoke-any', 'team.write', 'user.read', 'user.write', 'duty.write'],
-  ...['plan.write', 'plan.activate', 'watchlist.approve'],
+  ...['plan.write', 'plan.activate', 'watchlist.approve', 'plate.read'],
   ...['role.write', 'access.explain', 'token.write', 'policy.write', 'audit.read'],
 ]
 

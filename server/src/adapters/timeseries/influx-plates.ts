@@ -1,9 +1,11 @@
 /**
  * The plates of passages in InfluxDB. A field cannot be taken out of a point, so a plate that has gone is an empty text;
  * a point is replaced by writing its fields anew under the same tags and time. Nothing can be made to depend on what the
- * point holds meanwhile: whoever replaces plates leaves alone what retention is about to take.
+ * point holds meanwhile: a plate that retention took while it was encrypted anew is back, until retention runs again
+ * within the hour.
  *
- * Counting by version is a match with a regular expression on every point, so it goes an hour at a time.
+ * Counting by version is a match with a regular expression on every point: it goes through the time in windows that
+ * stay well below what one request may take.
  */
 import type { PlateKeyUse, PlateQuery, PlateStore, StoredPlate } from '../../ports/plate-store.ts'
 import { influxText, POINT_TAGS, toTextLine } from './influx-lines.ts'
@@ -16,7 +18,26 @@ const DROP_LIMIT = 5000
 const HAS_CIPHER = `"plateCipher" =~ /./`
 const HAS_PLATE = `(${HAS_CIPHER} OR "plateHash" =~ /./)`
 
+/** A window that took less than the one is doubled the next time, one that took more than the other is halved. */
+const QUICK_MS = 200
+const SLOW_MS = 2000
+const MAX_WINDOW_MS = 7 * 24 * HOUR_MS
+
 type Row = (string | number | null)[]
+
+interface Window {
+  fromMs: number
+  toMs: number
+}
+
+/** Of one version and edge, with the first and the last window that had any. */
+interface WindowedUse {
+  version: number
+  edgeId: string
+  passages: number
+  oldest: Window
+  newest: Window
+}
 
 export function influxPlates(database: InfluxDatabase): PlateStore {
   async function rows(q: string): Promise<Row[]> {
@@ -62,53 +83,67 @@ export function influxPlates(database: InfluxDatabase): PlateStore {
     return { fromMs: hourOf(Number(first[0][0])), toMs: hourOf(Number(last[0][0])) + HOUR_MS }
   }
 
+  /** Adds what one window holds; `versions` are those met so far, and gets those met here. */
+  async function countWindow(window: Window, versions: Set<number>, uses: Map<string, WindowedUse>) {
+    const within = `time >= ${window.fromMs}ms AND time < ${window.toMs}ms`
+    const [total] = await rows(`SELECT count("plateCipher") FROM "passage" WHERE ${HAS_CIPHER} AND ${within}`)
+    let left = Number(total?.[1] ?? 0)
+    const countVersion = async (version: number) => {
+      const counted = await database.query(
+        `SELECT count("plateCipher") FROM "passage" WHERE ${isOfVersion(version)} AND ${within} GROUP BY "edge"`,
+      )
+      for (const { tags, values } of counted) {
+        const passages = Number(values[0]?.[1] ?? 0)
+        const edgeId = tags!.edge!
+        const key = `${version} ${edgeId}`
+        const use = uses.get(key) ?? { version, edgeId, passages: 0, oldest: window, newest: window }
+        uses.set(key, { ...use, passages: use.passages + passages, newest: window })
+        left -= passages
+      }
+    }
+    for (const version of versions) if (left > 0) await countVersion(version)
+    while (left > 0) {
+      const known = versions.size === 0 ? '' : `AND ${isOfNone([...versions])}`
+      const [found] = await rows(
+        `SELECT "plateCipher" FROM "passage" WHERE ${HAS_CIPHER} ${known} AND ${within} LIMIT 1`,
+      )
+      // Gone since it was counted.
+      if (!found) return
+      const version = Number.parseInt(String(found[1]), 10)
+      versions.add(version)
+      await countVersion(version)
+    }
+  }
+
+  async function endOf(use: WindowedUse, { fromMs, toMs }: Window, order: 'ASC' | 'DESC'): Promise<number> {
+    const [found] = await rows(
+      `SELECT "plateCipher" FROM "passage" WHERE ${isOfVersion(use.version)} AND "edge" = ${influxText(use.edgeId)}
+       AND time >= ${fromMs}ms AND time < ${toMs}ms ORDER BY time ${order} LIMIT 1`,
+    )
+    return Number(found?.[0] ?? fromMs)
+  }
+
   return {
     async use() {
-      const whole = await span()
-      const uses = new Map<string, PlateKeyUse>()
+      const { fromMs, toMs } = (await span()) ?? { fromMs: 0, toMs: 0 }
+      const uses = new Map<string, WindowedUse>()
       const versions = new Set<number>()
-      for (let fromMs = whole?.fromMs ?? 0; fromMs < (whole?.toMs ?? 0); fromMs += HOUR_MS) {
-        const within = `time >= ${fromMs}ms AND time < ${fromMs + HOUR_MS}ms`
-        const [total] = await rows(
-          `SELECT count("plateCipher") FROM "passage" WHERE ${HAS_CIPHER} AND ${within}`,
-        )
-        let left = Number(total?.[1] ?? 0)
-        const countVersion = async (version: number) => {
-          const counted = await database.query(
-            `SELECT count("plateCipher") FROM "passage" WHERE ${isOfVersion(version)} AND ${within} GROUP BY "edge"`,
-          )
-          for (const { tags, values } of counted) {
-            const passages = Number(values[0]?.[1] ?? 0)
-            const edgeId = tags!.edge!
-            const key = `${version} ${edgeId}`
-            const use = uses.get(key) ?? { version, edgeId, passages: 0, oldestMs: fromMs, newestMs: fromMs }
-            uses.set(key, { ...use, passages: use.passages + passages, newestMs: fromMs })
-            left -= passages
-          }
-        }
-        for (const version of versions) if (left > 0) await countVersion(version)
-        while (left > 0) {
-          const known = versions.size === 0 ? '' : `AND ${isOfNone([...versions])}`
-          const [found] = await rows(
-            `SELECT "plateCipher" FROM "passage" WHERE ${HAS_CIPHER} ${known} AND ${within} LIMIT 1`,
-          )
-          if (!found) break
-          const version = Number.parseInt(String(found[1]), 10)
-          versions.add(version)
-          await countVersion(version)
-        }
-      }
-      const exact = async (use: PlateKeyUse, hourMs: number, order: 'ASC' | 'DESC') => {
-        const [found] = await rows(
-          `SELECT "plateCipher" FROM "passage" WHERE ${isOfVersion(use.version)} AND "edge" = ${influxText(use.edgeId)}
-           AND time >= ${hourMs}ms AND time < ${hourMs + HOUR_MS}ms ORDER BY time ${order} LIMIT 1`,
-        )
-        return Number(found?.[0] ?? hourMs)
+      let windowMs = HOUR_MS
+      for (let atMs = fromMs; atMs < toMs; ) {
+        const begun = performance.now()
+        const window = { fromMs: atMs, toMs: Math.min(toMs, atMs + windowMs) }
+        await countWindow(window, versions, uses)
+        atMs = window.toMs
+        const tookMs = performance.now() - begun
+        if (tookMs < QUICK_MS) windowMs = Math.min(MAX_WINDOW_MS, windowMs * 2)
+        else if (tookMs > SLOW_MS) windowMs = Math.max(HOUR_MS, windowMs / 2)
       }
       const found: PlateKeyUse[] = []
       for (const use of uses.values()) {
-        const oldestMs = await exact(use, use.oldestMs, 'ASC')
-        found.push({ ...use, oldestMs, newestMs: await exact(use, use.newestMs, 'DESC') })
+        const { version, edgeId, passages, oldest, newest } = use
+        const oldestMs = await endOf(use, oldest, 'ASC')
+        const newestMs = await endOf(use, newest, 'DESC')
+        found.push({ version, edgeId, passages, oldestMs, newestMs })
       }
       return found.sort((a, b) => a.version - b.version || (a.edgeId < b.edgeId ? -1 : 1))
     },

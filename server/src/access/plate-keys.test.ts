@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { PlateKeyRing, readPlateKeys } from './key-ring.ts'
+import { PlateKeyRing, readPlateKeys } from './plate-keys.ts'
 
 const A = 'a1'.repeat(32)
 const B = 'b2'.repeat(32)
