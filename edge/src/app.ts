@@ -20,6 +20,7 @@ import { Scorer } from './signal/scorer.ts'
 import { Signal } from './signal/signal.ts'
 import { StateFile } from './signal/state-file.ts'
 import { SOFTWARE } from './software.ts'
+import { Traffic } from './traffic/traffic.ts'
 import { Uplink } from './uplink/uplink.ts'
 import { WatchList } from './watch/watch-list.ts'
 import { WatchListFetcher } from './watch/watch-list-fetcher.ts'
@@ -41,6 +42,7 @@ const DEVICE_SETTINGS = ['intake', 'checkpoints', 'sensors', 'mappings'] as cons
 
 interface Devices {
   signal: Signal
+  traffic: Traffic
   intake: Intake
 }
 
@@ -158,6 +160,7 @@ export class EdgeApp {
         isConnected: (deviceId) => intake?.isConnected(deviceId) ?? false,
         log: log('signal'),
       })
+      const traffic = new Traffic({ checkpoints, states, log: log('traffic') })
       const devices = new Intake({
         ...wanted.intake,
         checkpoints,
@@ -167,13 +170,17 @@ export class EdgeApp {
         dataDir: wanted.dataDir,
         secret: wanted.hub.token,
         append,
-        onTaken: (checkpoint, passages) => watchList.hits(checkpoint, passages),
+        onTaken: (checkpoint, passages) => [
+          ...watchList.hits(checkpoint, passages),
+          ...traffic.judge(checkpoint, passages),
+        ],
+        keepPicture: (picture) => evidence.keepPicture(picture),
         onPassages: (checkpoint, passages) => signal.passages(checkpoint, passages),
         onReadings: (sensor, readings) => signal.readings(sensor, readings),
         log: log('intake'),
       })
       intake = devices
-      return { signal, intake }
+      return { signal, traffic, intake }
     }
     await this.#add('devices', { close: () => this.#endDevices() }, () => this.#startDevices(config))
 
@@ -292,6 +299,7 @@ export class EdgeApp {
     this.#devices = devices
     this.#devicesConfig = config
     await devices.signal.start()
+    devices.traffic.start()
     await devices.intake.start()
     this.#intakePort = devices.intake.port
   }
@@ -302,6 +310,7 @@ export class EdgeApp {
     this.#devicesConfig = undefined
     await devices?.intake.close()
     await devices?.signal.close()
+    devices?.traffic.close()
   }
 
   /** Starts a part and remembers to close it, also when its start fails half-way. */

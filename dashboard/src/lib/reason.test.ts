@@ -89,6 +89,28 @@ describe('reasonText', () => {
     expect(said[3]).toBe('人员在“Lawn”停留已 61.2 秒')
   })
 
+  it('says every rule of traffic in both languages, a wrong way as that of a passage', () => {
+    const facts = {
+      speeding: { lane: 2, speedKmh: 83.4, limitKmh: 60, objectsSinceLastAlert: 4 },
+      'wrong-way': { lane: 1, direction: 'south', objectsSinceLastAlert: 1 },
+      queue: { speedKmh: 9, usualKmh: 52, perMinute: 11, seconds: 60 },
+      'lane-blocked': { lane: 3, seconds: 240, elsewhere: 61, usualPercent: 30 },
+    }
+    const said = Object.entries(facts).map(([rule, each]) => {
+      const alert = { rule, ruleName: 'lane', reason: 'the edge’s own words', facts: each as Alert['facts'] }
+      expect(ruleLabel(rule, chinese)).toMatch(/[\u4e00-\u9fff]/)
+      expect(reasonText({ ...alert, facts: {} }, english)).toBe('the edge’s own words')
+      expect(reasonText(alert, chinese)).toMatch(/[\u4e00-\u9fff]/)
+      return reasonText(alert, english)
+    })
+    expect(said).toEqual([
+      '83.4 km/h in lane 2 (limit 60 km/h); 4 objects since the last alert',
+      'A vehicle passed in lane 1 the wrong way (south)',
+      'Vehicles have been queueing for 60 s: 9 km/h, 11 a minute; usually 52 km/h',
+      'Nothing has passed in lane 3 for 240 s, 61 vehicles in the others: it is blocked, or its detector does not work',
+    ])
+  })
+
   it("keeps the edge's own sentence for a rule or a set of facts that it does not know", () => {
     const alerts: Pick<Alert, 'rule' | 'ruleName' | 'facts' | 'reason'>[] = [
       { ...intrusion, facts: {} },

@@ -116,12 +116,39 @@ function deviceSilent({ facts }: Explained, t: TFunction): string | undefined {
   return t(state === 'back' ? 'reason.deviceBack' : 'reason.deviceSilent', { seconds: number(silentSeconds) })
 }
 
+/** A sentence about one lane, with others of its kind where there were more. */
+function aboutLane(key: string, names: readonly string[]): Sentence {
+  return (alert, t) => {
+    const { facts } = alert
+    if (typeof facts.lane !== 'number' || names.some((name) => facts[name] === undefined)) return undefined
+    const values: Record<string, string> = { lane: String(facts.lane) }
+    for (const name of names) {
+      const value = facts[name]!
+      values[name] = typeof value === 'number' ? number(value) : String(value)
+    }
+    return withOthers(t(key, values), alert, t)
+  }
+}
+
+function queue({ facts }: Explained, t: TFunction): string | undefined {
+  const { speedKmh, usualKmh, perMinute, seconds } = facts
+  if (typeof speedKmh !== 'number' || typeof seconds !== 'number') return undefined
+  const sentence = t('reason.queue', { speed: number(speedKmh), seconds: number(seconds), perMinute })
+  return typeof usualKmh === 'number' ? t('reason.usually', { sentence, speed: number(usualKmh) }) : sentence
+}
+
+const WRONG_WAY = aboutObject('reason.wrongWay')
+const WRONG_WAY_IN_LANE = aboutLane('reason.wrongWayInLane', ['direction'])
+
 const SENTENCES: Readonly<Record<string, Sentence>> = {
   intrusion: (alert, t) => withOthers(intrusion(alert, t), alert, t),
   'line-crossing': lineCrossed,
   loitering: aboutObject('reason.loitering'),
   crowding: aboutCount('reason.crowding'),
-  'wrong-way': aboutObject('reason.wrongWay'),
+  'wrong-way': (alert, t) => WRONG_WAY(alert, t) ?? WRONG_WAY_IN_LANE(alert, t),
+  speeding: aboutLane('reason.speeding', ['speedKmh', 'limitKmh']),
+  queue,
+  'lane-blocked': aboutLane('reason.laneBlocked', ['seconds', 'elsewhere']),
   'stopped-vehicle': aboutObject('reason.stoppedVehicle'),
   running: aboutObject('reason.running'),
   scatter: aboutCount('reason.scatter'),

@@ -14,6 +14,7 @@ import { type Static, Type } from 'typebox'
 import { IntakeSettings } from './intake-schema.ts'
 import { MappingConfig } from './mapping-schema.ts'
 import { described, RuleConfig } from './rules.ts'
+import { TrafficConfig } from './traffic-schema.ts'
 
 const strict = { additionalProperties: false } as const
 const strictWithDefaults = { ...strict, default: {} } as const
@@ -149,6 +150,7 @@ export const CheckpointConfig = Type.Object(
     }),
     rule: described(SignalRuleConfig, { description: 'when flow or speed raises an alert' }),
     silence: SilenceRuleConfig,
+    traffic: described(TrafficConfig, { description: 'what is judged of its traffic, vehicle by vehicle' }),
     tollgateId: Type.Optional(
       Type.String({
         pattern: '^[0-9A-Za-z]{1,32}$',

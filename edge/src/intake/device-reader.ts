@@ -11,7 +11,7 @@ export type ReadPassages = (payload: Uint8Array) => ParsedPassages
 export type ReadReadings = (payload: Uint8Array) => ParsedItems<Reading>
 
 export function passageReader(
-  checkpoint: CheckpointConfig,
+  checkpoint: Pick<CheckpointConfig, 'timeZone' | 'mapping' | 'tollgateId'>,
   mappings: readonly MappingConfig[],
 ): ReadPassages {
   const { timeZone } = checkpoint

@@ -62,6 +62,8 @@ export interface IntakeOptions {
   append: (records: JournalRecord[]) => Promise<unknown>
   /** What these passages, which have just come, raise alerts for; made durable together with them. */
   onTaken?: (checkpoint: CheckpointConfig, passages: readonly PassageRecord[]) => AlertRecord[]
+  /** Called with the pictures of such an alert once it is durable. */
+  keepPicture?: (picture: AlertPicture) => void
   /** Called after the records are durable, in the order of their times. */
   onPassages?: (checkpoint: CheckpointConfig, passages: readonly PassageRecord[]) => void
   onReadings?: (sensor: SensorConfig, readings: readonly ReadingRecord[]) => void
@@ -210,7 +212,7 @@ export class Intake {
 
   /** Gives alerts of checkpoints the pictures of the last passage as evidence, see `PictureMemory`. */
   withPictures(records: readonly JournalRecord[]): { records: JournalRecord[]; pictures: AlertPicture[] } {
-    return this.#pictures.link(records, performance.now())
+    return this.#pictures.link(records, 'last passage', performance.now())
   }
 
   /** Of every device that has sent anything or is missed. */
@@ -269,18 +271,18 @@ export class Intake {
     const records = items.map((passage) =>
       passageRecord(config, passage, clock.observe(passage.atMs, arrivedAtMs), this.#options.plates),
     )
-    const alerts = this.#options.onTaken?.(config, records) ?? []
+    const nowMs = performance.now()
+    for (const item of items) this.#pictures.add(checkpoint.deviceId, item, nowMs)
+    const found = this.#options.onTaken?.(config, records) ?? []
+    const { records: alerts, pictures } = this.#pictures.link(found, 'own passage', nowMs)
     if (records.length > 0) await this.#options.append([...alerts, ...records])
+    for (const picture of pictures) this.#options.keepPicture?.(picture)
     this.#count(checkpoint, records.length, arrivedAtMs)
     this.#unusablePictures += unusablePictures
-    const nowMs = performance.now()
-    for (const { atMs, pictures } of items) {
-      if (pictures) this.#pictures.add(checkpoint.deviceId, atMs, pictures, nowMs)
-    }
     // Traffic that is over or not yet there says nothing about the road as it is now.
     order.add(
       records.filter(({ timing }) => timing === undefined),
-      nowMs,
+      performance.now(),
     )
     return this.#answer(message, { ids, refusals })
   }

@@ -10,6 +10,7 @@ import type { PassagePicture } from './picture.ts'
 interface Remembered {
   deviceId: string
   atMs: number
+  lane: number
   pictures: readonly PassagePicture[]
   bytes: number
   /** Monotonic clock. */
@@ -36,11 +37,15 @@ export class PictureMemory {
     return this.#bytes
   }
 
-  add(deviceId: string, atMs: number, pictures: readonly PassagePicture[], nowMs: number): void {
+  add(
+    deviceId: string,
+    { atMs, lane, pictures = [] }: { atMs: number; lane: number; pictures?: readonly PassagePicture[] },
+    nowMs: number,
+  ): void {
     if (!this.#config.isOn || pictures.length === 0) return
     const bytes = pictures.reduce((sum, { jpeg }) => sum + jpeg.length, 0)
     const untilMs = nowMs + this.#config.keepSeconds * 1000
-    this.#remembered.push({ deviceId, atMs, pictures, bytes, untilMs })
+    this.#remembered.push({ deviceId, atMs, lane, pictures, bytes, untilMs })
     this.#bytes += bytes
     while (this.#bytes > this.#config.maxMegabytes * 1024 ** 2) this.#forgetOldest()
     this.forget(nowMs)
@@ -52,18 +57,20 @@ export class PictureMemory {
   }
 
   /**
-   * Gives the alerts of checkpoints the pictures of the last passage before them as evidence: the records to be journalled,
-   * and the pictures to be kept once they are. Other records are left as they are.
+   * Gives the alerts of checkpoints pictures as evidence: the records to be journalled, and the pictures to be kept once they
+   * are. Other records are left as they are. `of`: those of the alert's own passage and no other vehicle, or those of the
+   * last passage before it.
    */
   link(
     records: readonly JournalRecord[],
+    of: 'own passage' | 'last passage',
     nowMs: number,
   ): { records: JournalRecord[]; pictures: AlertPicture[] } {
     this.forget(nowMs)
     const pictures: AlertPicture[] = []
     const linked = records.map((record) => {
       if (record.kind !== 'alert' || record.deviceKind !== 'checkpoint') return record
-      const own = this.#picturesFor(record)
+      const own = this.#picturesFor(record, of)
       pictures.push(...own)
       if (own.length === 0) return record
       return { ...record, evidenceIds: [...record.evidenceIds, ...own.map(({ evidenceId }) => evidenceId)] }
@@ -71,13 +78,19 @@ export class PictureMemory {
     return { records: linked, pictures }
   }
 
-  #picturesFor({ alertId, deviceId, evidenceIds }: AlertRecord): AlertPicture[] {
+  #picturesFor(alert: AlertRecord, of: 'own passage' | 'last passage'): AlertPicture[] {
+    const { alertId, deviceId, evidenceIds, facts } = alert
     if (evidenceIds.length > 0) return []
-    const last = this.#remembered.findLast((each) => each.deviceId === deviceId)
-    return (last?.pictures ?? []).map(({ jpeg }) => ({
+    const found = this.#remembered.findLast((each) => {
+      if (each.deviceId !== deviceId) return false
+      // Devices give whole seconds, and two vehicles may pass in one.
+      const isOwn = each.atMs === alert.atMs && (facts.lane === undefined || facts.lane === each.lane)
+      return of === 'last passage' || isOwn
+    })
+    return (found?.pictures ?? []).map(({ jpeg }) => ({
       evidenceId: randomUUID(),
       alertId,
-      atMs: last!.atMs,
+      atMs: found!.atMs,
       jpeg,
     }))
   }

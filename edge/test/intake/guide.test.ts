@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { PassageRecord, ReadingRecord } from '@patrolhub/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parse, stringify } from 'yaml'
 import { loadEdgeConfig } from '../../src/config.ts'
 import { Intake } from '../../src/intake/intake.ts'
 import { type IntakeWorld, intakeWorld } from '../support/intake-options.ts'
@@ -72,6 +73,18 @@ describe('the guide for devices', () => {
     const passage = world.records.at(-1) as PassageRecord
     expect(passage).toMatchObject({ kind: 'passage', deviceId: 'east-gate', lane: 2 })
     expect(passage.plateHash, '无车牌 is no plate').toBeUndefined()
+  })
+
+  it('sets limits and directions', () => {
+    const block = blocks('yaml').find((text) => text.includes('speeding'))!
+    const { checkpoints } = parse(block) as { checkpoints: unknown[] }
+    writeFileSync(
+      `${file}.limits`,
+      stringify({ ...parse(readFileSync(file, 'utf8')), checkpoints, intake: {}, mappings: [] }),
+    )
+    const [checkpoint] = loadEdgeConfig(`${file}.limits`).checkpoints
+    expect(checkpoint!.traffic.speeding!.limits.map(({ limitKmh }) => limitKmh)).toEqual([60, 80, 60])
+    expect(checkpoint!.traffic.wrongWay!.lanes).toEqual([{ lane: 1, direction: '1' }])
   })
 
   it('shows what a mapping makes of a message, and what was refused', async () => {

@@ -19,6 +19,7 @@ import { Scorer } from '../../src/signal/scorer.ts'
 import { SeriesModel } from '../../src/signal/series-model.ts'
 import { Signal } from '../../src/signal/signal.ts'
 import { StateFile } from '../../src/signal/state-file.ts'
+import { TRAFFIC } from '../support/intake-options.ts'
 import { waitFor } from '../support/wait.ts'
 
 const log = pino({ level: 'silent' })
@@ -41,6 +42,7 @@ const checkpoint: CheckpointConfig = {
   lanes: 2,
   timeZone: '+08:00',
   flowWindowSeconds: 1,
+  traffic: TRAFFIC,
   rule,
   silence: { isOn: false, minSeconds: 600, severity: 'minor' },
 }

@@ -4,12 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { JournalRecord } from '@patrolhub/protocol'
 import { pino } from 'pino'
+import type { TrafficConfig } from '../../src/config/traffic-schema.ts'
 import type { CheckpointConfig, SensorConfig } from '../../src/config.ts'
 import type { IntakeOptions } from '../../src/intake/intake.ts'
 
 export const HASH_KEY = Buffer.alloc(32, 1)
 export const CIPHER_KEY = Buffer.alloc(32, 2)
 export const TOKEN = 'token-of-the-edge'
+
+/** What a checkpoint's file has unless it says something else. */
+export const TRAFFIC: TrafficConfig = {
+  queue: { isOn: true, share: 0.4, minSeconds: 60, severity: 'minor' },
+  blockedLane: { isOn: true, minSeconds: 180, severity: 'minor' },
+}
 
 const common = {
   region: '410502003',
@@ -24,6 +31,7 @@ export const CHECKPOINT: CheckpointConfig = {
   lanes: 2,
   timeZone: '+08:00',
   flowWindowSeconds: 60,
+  traffic: TRAFFIC,
 }
 export const SENSOR: SensorConfig = {
   ...common,

@@ -11,12 +11,15 @@ import { DeviceId, EpochMs, NormBox, NormPoint, Score, Severity, Sha256, Uuid } 
  * What raised an alert. From video: `intrusion`, `line-crossing`, `loitering`, `crowding`, `wrong-way`,
  * `stopped-vehicle`, `running`, `scatter`, `unusual`, `left-object`, `removed-object`; from the picture itself:
  * `covered`, `blurred`, `frozen`, `moved-camera`, `lost-signal`; from a model over numbers: `signal-anomaly`;
- * from the intake: `device-silent` (its fact `state` is `silent`, or `back` in the note that it sends again).
+ * from passages: `watch-list`, `speeding`, `wrong-way`, `queue`, `lane-blocked`; from the intake: `device-silent` (its
+ * fact `state` is `silent`, or `back` in the note that it sends again).
  *
  * Facts that screens make their sentence of: about an object `className` and, where a time matters, `secondsInZone`;
  * `direction` (`left`, `right`) of a line crossing; `count` and `minCount` of a crowd or scatter; `seconds` that a
  * state of the picture or an object has lasted; `objectsSinceLastAlert`, how many have fulfilled the rule since it
- * alerted last, this time included.
+ * alerted last, this time included; about a passage its `lane`, with `speedKmh` and `limitKmh` of speeding, `direction` of a
+ * wrong way, `seconds` and `elsewhere` (vehicles in other lanes) of a blocked lane; `speedKmh`, `usualKmh`, `perMinute` and
+ * `seconds` of a queue.
  */
 export const Rule = Type.String({ pattern: '^[a-z][a-z0-9-]{0,39}$' })
 

@@ -1,5 +1,5 @@
-/** The watch list at the edge: a real device, a real broker, and a hub that goes away. */
-import { createHmac, randomUUID } from 'node:crypto'
+/** What single passages raise alerts for: a real device, a real broker, and a hub that goes away. */
+import { createHash, createHmac, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
@@ -10,9 +10,11 @@ import {
   type AlertRecord,
   deviceTopics,
   edgeTopics,
+  type JournalRecord,
   type Watched,
   type WatchListForEdge,
 } from '@patrolhub/protocol'
+import jpeg from 'jpeg-js'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
@@ -54,7 +56,18 @@ beforeEach(async () => {
       },
       plates: { hashKeyFile: 'hash.key' },
       intake: { host: '127.0.0.1', port: 0, devices: [{ deviceId: 'gate', password: 'gate-password' }] },
-      checkpoints: [{ checkpointId: 'gate', name: 'East Gate', region: '410502003', lanes: 2 }],
+      checkpoints: [
+        {
+          checkpointId: 'gate',
+          name: 'East Gate',
+          region: '410502003',
+          lanes: 2,
+          traffic: {
+            speeding: { limits: [{ limitKmh: 60 }] },
+            wrongWay: { lanes: [{ lane: 1, direction: 'north' }] },
+          },
+        },
+      ],
     }),
   )
   await startEdge()
@@ -106,15 +119,14 @@ function passTime(atMs = Date.now()): string {
   return new Date(atMs + 8 * 3_600_000).toISOString().replace(/[-T:]/g, '').slice(0, 14)
 }
 
-async function pass(PlateNo: string, atMs?: number): Promise<void> {
-  const vehicle = { LaneNo: 2, PassTime: passTime(atMs), Speed: '55', PlateNo }
+async function pass(PlateNo: string, atMs?: number, more: object = {}): Promise<void> {
+  const vehicle = { LaneNo: 2, PassTime: passTime(atMs), Speed: '55', PlateNo, ...more }
   await gate!.publishAsync(deviceTopics.passages('gate'), JSON.stringify(vehicle), { qos: 1 })
 }
 
-const hits = () =>
-  (store.records.alerts as AlertRecord[]).filter(
-    ({ kind, rule }) => kind === 'alert' && rule === 'watch-list',
-  )
+const alertsOf = (wanted: string) =>
+  (store.records.alerts as AlertRecord[]).filter(({ kind, rule }) => kind === 'alert' && rule === wanted)
+const hits = () => alertsOf('watch-list')
 
 describe('a plate that is looked for', () => {
   it('raises an alert at once, once, without the plate in it', async () => {
@@ -159,5 +171,38 @@ describe('a plate that is looked for', () => {
     hub = await HubDouble.start({ store, token: TOKEN, port })
     await waitFor('the hit of the time without a hub', () => hits().length === 2)
     expect(hits()[1]!.atMs).toBeLessThanOrEqual(Date.now())
+  })
+})
+
+describe('traffic', () => {
+  it('raises alerts with the picture of the vehicle that they are about, also while the hub is away', async () => {
+    const { port } = hub
+    await hub.kill()
+    const pictureOf = (grey: number) =>
+      jpeg.encode({ width: 16, height: 16, data: Buffer.alloc(16 * 16 * 4, grey) }, 70).data
+    const withPicture = (grey: number) => ({
+      SubImageList: {
+        SubImageInfoObject: [{ FileFormat: 'Jpeg', Data: pictureOf(grey).toString('base64') }],
+      },
+    })
+    const atMs = Date.now()
+    await pass('豫E11111', atMs, { Speed: '62', ...withPicture(10) })
+    await pass('豫E22222', atMs, { Speed: '81.5', LaneNo: 1, Direction: 'north', ...withPicture(90) })
+    await pass('豫E33333', atMs + 1000, { LaneNo: 1, Direction: 'south' })
+    hub = await HubDouble.start({ store, token: TOKEN, port })
+    await waitFor('both alerts', () => alertsOf('speeding').length + alertsOf('wrong-way').length === 2)
+    expect(alertsOf('speeding')).toMatchObject([
+      { deviceId: 'gate', severity: 'minor', facts: { lane: 1, speedKmh: 81.5, limitKmh: 60 } },
+    ])
+    expect(alertsOf('wrong-way')).toMatchObject([{ facts: { lane: 1, direction: 'south' }, evidenceIds: [] }])
+    const announced = () =>
+      (store.records.alerts as JournalRecord[]).filter(({ kind }) => kind === 'evidence')
+    await waitFor('the picture', () => announced().length > 0)
+    expect(announced()).toMatchObject([
+      {
+        alertId: alertsOf('speeding')[0]!.alertId,
+        sha256: createHash('sha256').update(pictureOf(90)).digest('hex'),
+      },
+    ])
   })
 })
