@@ -36,9 +36,9 @@ export interface EdgeAppOptions {
 }
 
 /** What is read once, when the edge starts. */
-const FIXED = ['edgeId', 'name', 'region', 'dataDir', 'logLevel', 'hub', 'plates', 'journal'] as const
+const FIXED = ['edgeId', 'name', 'region', 'dataDir', 'logLevel', 'hub', 'journal'] as const
 /** What the device listener and the models over its numbers depend on. */
-const DEVICE_SETTINGS = ['intake', 'checkpoints', 'sensors', 'mappings'] as const
+const DEVICE_SETTINGS = ['intake', 'checkpoints', 'sensors', 'mappings', 'plates'] as const
 
 interface Devices {
   signal: Signal

@@ -197,4 +197,16 @@ describe('a file that is read again', () => {
     const other = configWith(undefined)
     await expect(app.apply(other)).rejects.toMatchObject({ code: 'EDGE_RESTART_NEEDED' })
   })
+
+  it('takes a new key of plates without a restart', async () => {
+    const key = join(folder, 'plate-key')
+    const plates = { cipherKeyFile: key }
+    await writeFile(key, `1:${'a1'.repeat(32)}`)
+    await writeFileOf({ plates })
+    const { app } = await startEdge(50)
+    await writeFile(key, `2:${'b2'.repeat(32)}\n`)
+    expect(await app.apply(configWith(undefined))).toEqual(['devices'])
+    await writeFile(key, 'no key')
+    expect(() => configWith(undefined)).toThrow(expect.objectContaining({ code: 'EDGE_CONFIG' }))
+  })
 })
