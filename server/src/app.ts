@@ -43,8 +43,10 @@ import { ingestFeature } from './ingest/ingest.ts'
 import { createMetrics, observe } from './metrics.ts'
 import { plansFeature } from './plans/plans-feature.ts'
 import { keyUse } from './plates/key-use.ts'
+import { plateRoutes } from './plates/plate-routes.ts'
 import { rotatePlates } from './plates/rotate.ts'
 import type { Broker } from './ports/broker.ts'
+import { passagePlaceOf } from './ports/passage-id.ts'
 import { NO_WAKEUPS } from './ports/wakeups.ts'
 import { pushFeature } from './push/push-feature.ts'
 import { streamsFeature } from './streams/streams-feature.ts'
@@ -366,6 +368,19 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
   await app.register(plans.routes)
   await app.register(devices.routes)
   await app.register(watchListRoutes(watchList, readingLimit))
+  await app.register(
+    plateRoutes({
+      relational,
+      audit,
+      ring: plateKeys,
+      limit: readingLimit,
+      findPassage: async (passageId) => {
+        const place = passagePlaceOf(passageId)
+        return place && timeseries.passage(place)
+      },
+      count: (outcome) => metrics.platesRead.inc({ outcome }),
+    }),
+  )
   await app.register(edgeAccessRoutes({ relational, audit, credentials }))
   await app.register(analytics.routes)
   await serveDashboard(app, config.dashboardDir, log)

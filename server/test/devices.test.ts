@@ -212,7 +212,16 @@ describe('figures', () => {
 
     const path = '/api/checkpoints/cp-02/passages'
     const { items } = (await admin.ask('GET', `${path}?limit=1`)).json as PassageList
-    expect(items).toEqual([{ atMs: atMs + 5, lane: 2, speedKmh: 40, vehicleClass: 'K31', hasPlate: false }])
+    expect(items).toEqual([
+      {
+        passageId: expect.any(String),
+        atMs: atMs + 5,
+        lane: 2,
+        speedKmh: 40,
+        vehicleClass: 'K31',
+        hasPlate: false,
+      },
+    ])
     const all = await admin.ask('GET', path)
     expect(JSON.stringify(all.json)).not.toContain('aaaa')
     expect((all.json as PassageList).items[1]!.hasPlate).toBe(true)

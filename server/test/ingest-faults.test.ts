@@ -96,6 +96,7 @@ function forward(store: TimeSeries): Omit<TimeSeries, 'append'> {
     passageFlow: (query) => store.passageFlow(query),
     runRollups: (nowMs) => store.runRollups(nowMs),
     plates: store.plates,
+    passage: (place) => store.passage(place),
     runRetention: (rawFrom, sumsFrom, kept) => store.runRetention(rawFrom, sumsFrom, kept),
     latestPassages: (checkpointId, scope, limit) => store.latestPassages(checkpointId, scope, limit),
     count: (scope) => store.count(scope),

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDuckdb } from '../src/adapters/timeseries/duckdb.ts'
 import { openInfluxdb } from '../src/adapters/timeseries/influxdb.ts'
+import { passagePlaceOf } from '../src/ports/passage-id.ts'
 import type { FlowQuery, Point, RawFrom, TimeSeries } from '../src/ports/timeseries.ts'
 import { findInfluxd, startInfluxd } from './support/influxd.ts'
 import { ENGINES, type OpenEngine, requireInfluxdb } from './support/time-series-engines.ts'
@@ -115,8 +116,8 @@ describe.each(ENGINES)('time series in $name', ({ open }) => {
     ])
     const full = { lane: 1, speedKmh: 42.5, vehicleClass: 'K31', direction: 'north bound', hasPlate: true }
     expect(await store.latestPassages('cp-04', '4105', 2)).toEqual([
-      { atMs: atMs + 1000, lane: 3, hasPlate: false },
-      { atMs, ...full },
+      { passageId: expect.any(String), atMs: atMs + 1000, lane: 3, hasPlate: false },
+      { passageId: expect.any(String), atMs, ...full },
     ])
   })
 
@@ -453,6 +454,30 @@ describe.each(ENGINES)('time series in $name', ({ open }) => {
       await store.runRetention(rawFrom, { minute: 0, hour: 0 }, [])
       expect(await ciphers()).toEqual([])
     })
+  })
+
+  it('finds a passage again by the name that a list gave it, and nothing by another', async () => {
+    const atMs = T0 + 21_000_000
+    await store.append([
+      passage(12_009_170, { atMs, deviceId: 'cp-41', labels: { plateCipher: '1.a.b.c' } }),
+      passage(12_009_171, { atMs, deviceId: 'cp-41' }),
+      passage(12_009_170, { atMs, deviceId: 'cp-42', edgeId: 'edge-02', labels: {} }),
+    ])
+    const found = async (deviceId: string) => {
+      const listed = await store.latestPassages(deviceId, '4105', 5)
+      const places = listed.map(({ passageId }) => passagePlaceOf(passageId)!)
+      return Promise.all(places.map((place) => store.passage(place)))
+    }
+    const whole = { deviceId: 'cp-41', region: '410502003', atMs }
+    expect(await found('cp-41')).toEqual([
+      { ...whole, plateHash: 'a'.repeat(64) },
+      { ...whole, plateCipher: '1.a.b.c' },
+    ])
+    expect(await found('cp-42')).toEqual([{ ...whole, deviceId: 'cp-42' }])
+    const place = passagePlaceOf((await store.latestPassages('cp-41', '4105', 1))[0]!.passageId)!
+    for (const other of [{ tieBreak: 5 }, { atMs: atMs + 1 }, { edgeId: 'edge-02' }, { deviceId: 'cp-42' }]) {
+      expect(await store.passage({ ...place, ...other })).toBeUndefined()
+    }
   })
 
   it('has everything after it was opened again', async () => {

@@ -40,12 +40,15 @@ export type Flow = Static<typeof Flow>
 
 /** GET /api/checkpoints/:checkpointId/passages?limit : newest first, plates never included. */
 export const Passage = Type.Object({
+  /** Opaque; names it for POST /api/passages/:passageId/plate. */
+  passageId: Type.String(),
   atMs: EpochMs,
   lane: Type.Integer(),
   speedKmh: Type.Optional(Type.Number()),
   vehicleClass: Type.Optional(Type.String()),
   plateColour: Type.Optional(Type.String()),
   direction: Type.Optional(Type.String()),
+  /** A plate is stored with it, hidden. */
   hasPlate: Type.Boolean(),
 })
 export type Passage = Static<typeof Passage>

@@ -11,15 +11,7 @@ import type { Principal } from '../access/principal.ts'
 import { inScope } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
 import type { Relational } from '../ports/relational.ts'
-
-/** A passage as far as reading its plate goes. */
-export interface PlatedPassage {
-  deviceId: string
-  region: string
-  atMs: number
-  plateCipher?: string | undefined
-  plateHash?: string | undefined
-}
+import type { StoredPassage } from '../ports/timeseries.ts'
 
 export interface PlateReaderDeps {
   relational: Relational
@@ -27,7 +19,7 @@ export interface PlateReaderDeps {
   ring: PlateKeyRing
   limit: ReadingLimit
   /** `undefined` for one that the store does not have. */
-  findPassage(passageId: string): Promise<PlatedPassage | undefined>
+  findPassage(passageId: string): Promise<StoredPassage | undefined>
   count(outcome: PlateOutcome['kind']): void
 }
 
@@ -82,7 +74,7 @@ export async function readPlateOf(
 
 function open(
   ring: PlateKeyRing,
-  { plateCipher }: PlatedPassage,
+  { plateCipher }: StoredPassage,
 ): Exclude<PlateOutcome, { kind: 'too-many' }> {
   if (!plateCipher) return { kind: 'none' }
   const opened = ring.open(plateCipher)

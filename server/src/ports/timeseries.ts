@@ -1,5 +1,6 @@
 /** The time-series store: passages, readings, scores and health as points. */
 import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
+import type { PassagePlace } from './passage-id.ts'
 import type { KeptPassage, PlateStore } from './plate-store.ts'
 
 export const MEASUREMENTS = ['passage', 'reading', 'score', 'health'] as const
@@ -56,6 +57,15 @@ export interface FlowQuery {
   stepMs: number
 }
 
+/** What there is of a passage beyond what lists show. */
+export interface StoredPassage {
+  deviceId: string
+  region: string
+  atMs: number
+  plateCipher?: string
+  plateHash?: string
+}
+
 /** Raw points before these times are not kept, by measurement, EpochMs. */
 export type RawFrom = Readonly<Record<Measurement, number>>
 
@@ -80,6 +90,8 @@ export interface TimeSeries {
   scoredSeries(query: SeriesQuery): Promise<SeriesPoint[]>
   /** Vehicles and their mean speed, a step at a time, oldest first; a step in which nothing passed is a gap. */
   passageFlow(query: FlowQuery): Promise<FlowPoint[]>
+  /** A passage by what tells it from others; `undefined` if it is not stored (any more). */
+  passage(place: PassagePlace): Promise<StoredPassage | undefined>
   /** The newest passages of a checkpoint inside the scope, newest first. */
   latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]>
   /**

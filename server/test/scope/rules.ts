@@ -7,6 +7,7 @@
  * request that is let through (`answers`). Requests are such that being let through changes nothing: what they ask
  * for is so already, or is refused by a rule behind the access check (409, 415, 422, 400).
  */
+import { passageIdOf } from '../../src/ports/passage-id.ts'
 import { type Kind, MEASURED_AT_MS, type Thing } from './world.ts'
 
 /** How what a route is about has to lie to the caller. */
@@ -498,6 +499,19 @@ export const RULES: Readonly<Record<string, Rule>> = {
     answers: 404,
     path: () => NO_ENTRY,
     body: () => ({ reason: 'tried' }),
+  },
+
+  // Plates in clear; of which passages, and how many, is tested in plates.test.ts.
+  'POST /api/passages/:passageId/plate': {
+    for: 'plate.read',
+    about: 'checkpoint',
+    within: 'scope',
+    // This hub has no keys of plates.
+    answers: 503,
+    path: ({ id, edgeId }) => ({
+      passageId: passageIdOf({ atMs: MEASURED_AT_MS, tieBreak: 1, edgeId: edgeId!, deviceId: id }),
+    }),
+    body: () => ({ purpose: 'other', reason: 'tried' }),
   },
 
   // Emergency plans.

@@ -324,7 +324,10 @@ export async function startWorld() {
       sensors: [{ sensorId, name: sensorId, region, quantity: 'level', unit: 'm' }],
     })
     const passages = Array.from({ length: passagesOf(region) }, (_, index) =>
-      passage(0, { region, deviceId: checkpointId, atMs: MEASURED_AT_MS + index }),
+      passage(0, {
+        ...{ region, deviceId: checkpointId, atMs: MEASURED_AT_MS + index },
+        plateCipher: '1.iv.text.tag',
+      }),
     )
     await client.send('measurements', 1, passages)
     await client.cursor(({ stream, upTo }) => stream === 'measurements' && upTo === passages.length)
@@ -376,7 +379,7 @@ export async function startWorld() {
         region,
         edgeId,
       })),
-      { kind: 'checkpoint', id: checkpointId, region },
+      { kind: 'checkpoint', id: checkpointId, region, edgeId },
       { kind: 'sensor', id: sensorId, region },
       { kind: 'team', id: teamId, region, userId },
       { kind: 'user', id: userId, region, username: `walker-${region}`, role: 'patroller' },

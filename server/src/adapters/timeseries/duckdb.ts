@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads'
 import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { HubError } from '../../errors.ts'
+import { type PassagePlace, passageIdOf } from '../../ports/passage-id.ts'
 import type { KeptPassage, PlateStore } from '../../ports/plate-store.ts'
 import type {
   FlowQuery,
@@ -17,6 +18,7 @@ import type {
   RawFrom,
   RefusedPoint,
   SeriesQuery,
+  StoredPassage,
   TimeSeries,
 } from '../../ports/timeseries.ts'
 import { type Appended, toBlocks } from './duckdb-columns.ts'
@@ -51,6 +53,18 @@ interface Waiting extends Appended {
 }
 
 export type Request<R = DuckdbRequest> = R extends { id: number } ? Omit<R, 'id'> : never
+
+type LatestRow = [
+  atMs: number,
+  tieBreak: number,
+  edgeId: string,
+  lane: number,
+  speedKmh: number | null,
+  vehicleClass: string | null,
+  plateColour: string | null,
+  direction: string | null,
+  hasPlate: boolean,
+]
 
 class DuckdbTimeSeries implements TimeSeries {
   readonly plates: PlateStore = duckdbPlates((request) => this.#ask(request))
@@ -114,22 +128,41 @@ class DuckdbTimeSeries implements TimeSeries {
     await this.#ask({ kind: 'retain', rawFrom, sumsFrom, kept })
   }
 
+  async passage({ atMs, tieBreak, edgeId, deviceId }: PassagePlace): Promise<StoredPassage | undefined> {
+    const [row] = (await this.#query(
+      `select region, "plateCipher", "plateHash" from passage
+       where at_ms = $1 and tie_break = $2 and edge_id = $3 and device_id = $4 limit 1`,
+      [atMs, tieBreak, edgeId, deviceId],
+    )) as [string, string | null, string | null][]
+    if (!row) return undefined
+    const [region, plateCipher, plateHash] = row
+    return {
+      ...{ deviceId, region, atMs },
+      ...(plateCipher === null ? {} : { plateCipher }),
+      ...(plateHash === null ? {} : { plateHash }),
+    }
+  }
+
   async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
     const rows = (await this.#query(
-      `select at_ms, lane, "speedKmh", "vehicleClass", "plateColour", direction, "plateHash" is not null
+      `select at_ms, tie_break, edge_id, lane, "speedKmh", "vehicleClass", "plateColour", direction,
+         "plateHash" is not null or "plateCipher" is not null
        from passage where device_id = $1 and region >= $2 and region < $3
        order by at_ms desc, tie_break desc limit ${Math.trunc(limit)}`,
       [checkpointId, ...regionRange(scope)],
-    )) as [number, number, number | null, string | null, string | null, string | null, boolean][]
-    return rows.map(([atMs, lane, speedKmh, vehicleClass, plateColour, direction, hasPlate]) => ({
-      atMs,
-      lane,
-      ...(speedKmh === null ? {} : { speedKmh }),
-      ...(vehicleClass === null ? {} : { vehicleClass }),
-      ...(plateColour === null ? {} : { plateColour }),
-      ...(direction === null ? {} : { direction }),
-      hasPlate,
-    }))
+    )) as LatestRow[]
+    return rows.map(
+      ([atMs, tieBreak, edgeId, lane, speedKmh, vehicleClass, plateColour, direction, hasPlate]) => ({
+        passageId: passageIdOf({ atMs, tieBreak, edgeId, deviceId: checkpointId }),
+        atMs,
+        lane,
+        ...(speedKmh === null ? {} : { speedKmh }),
+        ...(vehicleClass === null ? {} : { vehicleClass }),
+        ...(plateColour === null ? {} : { plateColour }),
+        ...(direction === null ? {} : { direction }),
+        hasPlate,
+      }),
+    )
   }
 
   async count(scope: string): Promise<PointCounts> {

@@ -26,8 +26,20 @@ export function toLine(point: Point): string {
     else fields.push(textField(name, value))
   }
   for (const [name, value] of Object.entries(point.fields)) fields.push(`${escapeKey(name)}=${value}`)
-  const nanoseconds = BigInt(point.atMs) * 1_000_000n + BigInt(point.tieBreak % NANOSECONDS_A_MS)
-  return `${point.measurement}${tagsText(tags)} ${fields.join(',')} ${nanoseconds}`
+  return `${point.measurement}${tagsText(tags)} ${fields.join(',')} ${influxNanoseconds(point)}`
+}
+
+/** A point's time in InfluxDB: the tie break stands below the millisecond. */
+export function influxNanoseconds({ atMs, tieBreak }: { atMs: number; tieBreak: number }): bigint {
+  return BigInt(atMs) * 1_000_000n + BigInt(tieBreak % NANOSECONDS_A_MS)
+}
+
+/** The same from a time as InfluxDB writes it, RFC 3339 with as many digits as it needs. */
+export function influxTime(time: string): { atMs: number; tieBreak: number } {
+  const [, seconds, fraction = ''] = /^([^.Z]+)(?:\.(\d{1,9}))?Z$/.exec(time)!
+  const nanoseconds = Number(fraction.padEnd(9, '0'))
+  const tieBreak = nanoseconds % NANOSECONDS_A_MS
+  return { atMs: Date.parse(`${seconds}Z`) + (nanoseconds - tieBreak) / NANOSECONDS_A_MS, tieBreak }
 }
 
 /** A line of numbers under tags, for what the store derives itself. Empty tags and fields without a value are left out. */

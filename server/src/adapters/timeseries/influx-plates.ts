@@ -8,7 +8,7 @@
  * stay well below what one request may take.
  */
 import type { PlateKeyUse, PlateQuery, PlateStore, StoredPlate } from '../../ports/plate-store.ts'
-import { influxText, POINT_TAGS, toTextLine } from './influx-lines.ts'
+import { influxNanoseconds, influxText, influxTime, POINT_TAGS, toTextLine } from './influx-lines.ts'
 import type { InfluxDatabase } from './influx-rollups.ts'
 import { plateLimited } from './plate-pages.ts'
 import { HOUR_MS } from './rollups.ts'
@@ -52,23 +52,23 @@ export function influxPlates(database: InfluxDatabase): PlateStore {
        WHERE ${condition} AND time >= ${fromMs}ms AND time < ${toMs}ms ORDER BY time ASC LIMIT ${Math.trunc(count)}`,
     )
     return (series?.values ?? []).map(([time, plateCipher, plateHash, ...values]): StoredPlate => {
-      const nanoseconds = nanosecondsOf(String(time))
+      const place = influxTime(String(time))
       const present = POINT_TAGS.flatMap((tag, index) =>
         values[index] === null || values[index] === '' ? [] : [[tag, String(values[index])] as const],
       )
       return {
-        ref: JSON.stringify([String(nanoseconds), Object.fromEntries(present)]),
+        ref: JSON.stringify([place.tieBreak, Object.fromEntries(present)]),
         deviceId: Object.fromEntries(present).device ?? '',
-        atMs: Number(nanoseconds / 1_000_000n),
+        atMs: place.atMs,
         plateCipher: String(plateCipher ?? ''),
         ...(plateHash ? { plateHash: String(plateHash) } : {}),
       }
     })
   }
 
-  function lineOf({ ref }: StoredPlate, fields: Record<string, string>): string {
-    const [nanoseconds, tags] = JSON.parse(ref) as [string, Record<string, string>]
-    return toTextLine('passage', tags, fields, BigInt(nanoseconds))
+  function lineOf({ ref, atMs }: StoredPlate, fields: Record<string, string>): string {
+    const [tieBreak, tags] = JSON.parse(ref) as [number, Record<string, string>]
+    return toTextLine('passage', tags, fields, influxNanoseconds({ atMs, tieBreak }))
   }
 
   /** From the hour of the first ciphertext to the end of that of the last; `undefined` if there is none. */
@@ -190,10 +190,4 @@ function isOfNone(versions: readonly number[]): string {
 
 function hourOf(atMs: number): number {
   return Math.floor(atMs / HOUR_MS) * HOUR_MS
-}
-
-/** Of a time as InfluxDB writes it, RFC 3339 with as many digits as it needs. */
-function nanosecondsOf(time: string): bigint {
-  const [, seconds, fraction = ''] = /^([^.Z]+)(?:\.(\d{1,9}))?Z$/.exec(time)!
-  return BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'))
 }

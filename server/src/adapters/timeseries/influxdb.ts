@@ -6,6 +6,7 @@
 import { HttpError, InfluxDB } from '@influxdata/influxdb-client'
 import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
+import { type PassagePlace, passageIdOf } from '../../ports/passage-id.ts'
 import type { KeptPassage, PlateStore } from '../../ports/plate-store.ts'
 import {
   type FlowQuery,
@@ -15,9 +16,10 @@ import {
   type RawFrom,
   type RefusedPoint,
   type SeriesQuery,
+  type StoredPassage,
   type TimeSeries,
 } from '../../ports/timeseries.ts'
-import { influxText, toLine } from './influx-lines.ts'
+import { influxNanoseconds, influxText, influxTime, toLine } from './influx-lines.ts'
 import { influxPlates } from './influx-plates.ts'
 import { type InfluxDatabase, runInfluxRollups, STALE_MEASUREMENT, StaleStretches } from './influx-rollups.ts'
 import {
@@ -147,21 +149,40 @@ class InfluxTimeSeries implements TimeSeries {
     )
   }
 
-  async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
-    const rows = await this.#query(
-      `SELECT "lane", "speedKmh", "vehicleClass", "plateColour", "direction", "plateHash" FROM "passage"
-       WHERE "device" = ${influxText(checkpointId)} AND ${isInside(scope)} ORDER BY time DESC LIMIT ${Math.trunc(limit)}`,
+  async passage(place: PassagePlace): Promise<StoredPassage | undefined> {
+    const { atMs, deviceId, edgeId } = place
+    const [row] = await this.#query(
+      `SELECT "region", "plateCipher", "plateHash", "lane" FROM "passage" WHERE "device" = ${influxText(deviceId)}
+       AND "edge" = ${influxText(edgeId)} AND time = ${influxNanoseconds(place)} LIMIT 1`,
     )
-    return rows.map((row) => {
-      const [atMs, lane, speedKmh, vehicleClass, plateColour, direction, plateHash] = row
+    // A point without a lane is none: a plate that was written back to one that has been deleted.
+    if (!row || row[4] === null) return undefined
+    const [, region, plateCipher, plateHash] = row
+    return {
+      ...{ deviceId, region: String(region), atMs },
+      ...(plateCipher ? { plateCipher: String(plateCipher) } : {}),
+      ...(plateHash ? { plateHash: String(plateHash) } : {}),
+    }
+  }
+
+  async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
+    const [series] = await this.#database.queryExactly(
+      `SELECT "edge", "lane", "speedKmh", "vehicleClass", "plateColour", "direction", "plateHash", "plateCipher"
+       FROM "passage" WHERE "device" = ${influxText(checkpointId)} AND ${isInside(scope)}
+       ORDER BY time DESC LIMIT ${Math.trunc(limit)}`,
+    )
+    return (series?.values ?? []).map((row) => {
+      const [time, edgeId, lane, speedKmh, vehicleClass, plateColour, direction, plateHash, plateCipher] = row
+      const { atMs, tieBreak } = influxTime(String(time))
       return {
-        atMs: Number(atMs),
+        passageId: passageIdOf({ atMs, tieBreak, edgeId: String(edgeId), deviceId: checkpointId }),
+        atMs,
         lane: Number(lane),
         ...(speedKmh === null ? {} : { speedKmh: Number(speedKmh) }),
         ...(vehicleClass ? { vehicleClass: String(vehicleClass) } : {}),
         ...(plateColour ? { plateColour: String(plateColour) } : {}),
         ...(direction ? { direction: String(direction) } : {}),
-        hasPlate: Boolean(plateHash),
+        hasPlate: Boolean(plateHash || plateCipher),
       }
     })
   }
