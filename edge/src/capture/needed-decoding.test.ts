@@ -47,6 +47,17 @@ describe('NeededDecoding', () => {
     expect(stream.needed.isAwake).toBe(false)
   })
 
+  it('sees movement right after movement that no picture showed', () => {
+    const stream = new Stream(50)
+    stream.play(20.9, 1000)
+    // Somebody comes near: large packets, but no picture shows anything within the second that is looked at.
+    stream.play(1.1, 8000)
+    stream.play(0.3, 4000)
+    expect(stream.needed.isAwake).toBe(false)
+    stream.play(0.4, 20_000)
+    expect(stream.needed.isAwake).toBe(true)
+  })
+
   it('takes growing packets for movement, and catches up from the last key frame without a gap', () => {
     const stream = new Stream(50)
     stream.play(20.6, 4000)

@@ -15,6 +15,12 @@ const RUN = 5
 const FOLLOW = 0.25
 /** Part by which the scatter follows: about 50 pictures. */
 const FOLLOW_SCATTER = 0.02
+/**
+ * A deviation counts for at most so many times the scatter, or the first second of somebody who walks would hide the next;
+ * noise that really grows is learned all the same, within some seconds.
+ */
+const SCATTER_CLIP = 2
+const LEAST_CLIP = 0.02
 /** A group has to be seen this often before its sizes mean anything. */
 const LEARN_GROUPS = 3
 /** The mean of a run has to be larger by this factor at least, as a natural logarithm: 16 %. */
@@ -61,7 +67,8 @@ export class PacketSizes {
     if (this.#run.length > RUN) this.#run.shift()
     if (isQuiet) {
       this.#levels[this.#place] = level + FOLLOW * deviation
-      this.#scatter += FOLLOW_SCATTER * (Math.abs(deviation) - this.#scatter)
+      const counted = Math.min(Math.abs(deviation), Math.max(LEAST_CLIP, SCATTER_CLIP * this.#scatter))
+      this.#scatter += FOLLOW_SCATTER * (counted - this.#scatter)
     }
     if (this.#groups <= LEARN_GROUPS || this.#run.length < RUN || ptsMs - this.#keyMs < AFTER_KEY_MS)
       return false
