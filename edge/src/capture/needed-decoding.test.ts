@@ -52,9 +52,9 @@ describe('NeededDecoding', () => {
     stream.play(20.9, 1000)
     // Somebody comes near: large packets, but no picture shows anything within the second that is looked at.
     stream.play(1.1, 8000)
-    stream.play(0.3, 4000)
+    stream.play(1.2, 1000)
     expect(stream.needed.isAwake).toBe(false)
-    stream.play(0.4, 20_000)
+    stream.play(0.4, 6000)
     expect(stream.needed.isAwake).toBe(true)
   })
 
