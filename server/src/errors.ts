@@ -130,6 +130,10 @@ export const HUB_ERRORS = {
     status: 503,
     help: 'The hub does not have the key that is needed for plates; the message names the version, or the setting that is missing.',
   },
+  HUB_PLATE_LIMIT: {
+    status: 429,
+    help: 'The account has read as many plates in clear within an hour as it may (plateReadsPerHour); the answer names when the next may be.',
+  },
   HUB_PLATE_NONE: {
     status: 404,
     help: 'The passage has no encrypted plate: none was read, its time (keepPlatesDays) is over, or its edge has no key for it.',

@@ -8,16 +8,18 @@ import { resolve } from 'node:path'
 import { type CameraPolicy, edgeTopics, type RelayCommand } from '@patrolhub/protocol'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PlateKeyRing } from '../../server/src/access/plate-keys.ts'
 import { hashToken, newToken } from '../../server/src/access/token.ts'
 import { hotp, stepAt } from '../../server/src/access/totp.ts'
 import { openRelational } from '../../server/src/adapters/relational/open.ts'
 import type { Relational } from '../../server/src/ports/relational.ts'
 import { CameraLoop, makeClip } from '../../server/test/scope/camera-loop.ts'
-import { camera, EdgeClient } from '../../server/test/support/edge-client.ts'
+import { camera, EdgeClient, passage } from '../../server/test/support/edge-client.ts'
 import { silent, startTestHub, type TestHub } from '../../server/test/support/hub.ts'
 import { collectProblems, launchChromium } from '../support/browser.ts'
 
 const REGION = '410502003'
+const PLATE_KEYS = `1:${'a1'.repeat(32)}`
 const PASSWORD = 'chosen for the pages 2026'
 let hub: TestHub
 let browser: Browser
@@ -32,7 +34,7 @@ beforeAll(async () => {
   const dashboard = resolve(import.meta.dirname, '../../dashboard/dist')
   const requires = { PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'supervisor,administrator,auditor' }
   const [started, chromium, clip] = await Promise.all([
-    startTestHub({ PATROLHUB_DASHBOARD_DIR: dashboard, ...requires }),
+    startTestHub({ PATROLHUB_DASHBOARD_DIR: dashboard, PATROLHUB_PLATE_KEYS: PLATE_KEYS, ...requires }),
     launchChromium(),
     makeClip(),
   ])
@@ -48,7 +50,11 @@ beforeAll(async () => {
     if (topic === edgeTopics.relay('edge-1')) loop.obey(JSON.parse(payload.toString()) as RelayCommand)
   })
   const public_ = { region: REGION, sensitivity: 'public' } as const
-  await edge.hello({ region: REGION, cameras: [camera('gate', public_), camera('yard', public_)] })
+  await edge.hello({
+    region: REGION,
+    cameras: [camera('gate', public_), camera('yard', public_)],
+    checkpoints: [{ checkpointId: 'north', name: 'North gate', region: REGION, lanes: 2 }],
+  })
 }, 60_000)
 afterAll(async () => {
   for (const context of contexts) await context.close()
@@ -239,6 +245,44 @@ describe('the pages', () => {
     await active.getByRole('button', { name: 'End plan' }).click()
     await active.waitFor({ state: 'detached' })
     await commander.getByText('Live video needs a grant').waitFor()
+  }, 60_000)
+
+  it('show the plate of a passage to who may read it, for a reason, until the dialog is closed', async () => {
+    const [seen, unread] = [1000, 0].map((agoMs, index) =>
+      passage(index, { atMs: Date.now() - agoMs, deviceId: 'north' }),
+    )
+    const plateCipher = new PlateKeyRing(PLATE_KEYS).seal('豫E12345')
+    await edge.send('measurements', 1, [{ ...seen, plateCipher }, unread])
+    await edge.cursor(({ stream, upTo }) => stream === 'measurements' && upTo === 2)
+    const { page } = office
+    const problems = collectProblems(page)
+    await page.goto(`${hub.url}/checkpoints/north`)
+    const rows = page.getByRole('table', { name: 'Last passages' }).getByRole('row')
+    await rows.nth(1).getByText('Not read').waitFor()
+    await rows.nth(2).getByRole('button', { name: 'Show plate' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Purpose').selectOption('patrol_support')
+    await dialog.getByLabel('Why').fill('stolen this morning')
+    await dialog.getByRole('button', { name: 'Show plate' }).click()
+    await dialog.getByText('豫E12345').waitFor()
+    await dialog.getByText('Hidden again in').waitFor()
+    await dialog.getByRole('button', { name: 'Close' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    expect(await page.content()).not.toContain('12345')
+    expect(problems).toEqual([])
+    const entries = await store.read
+      .selectFrom('audit')
+      .select('detail')
+      .where('action', '=', 'plate.read')
+      .execute()
+    expect(entries.map(({ detail }) => JSON.parse(detail))).toMatchObject([
+      { checkpoint: 'north', purpose: 'patrol_support', reason: 'stolen this morning' },
+    ])
+
+    const operator = await newcomer('reads-none', '4105')
+    await operator.goto(`${hub.url}/checkpoints/north`)
+    await operator.getByText('Not read').waitFor()
+    expect(await operator.getByRole('button', { name: 'Show plate' }).count()).toBe(0)
   }, 60_000)
 
   it('ask for a camera outside the scope by its id, and for a group as one', async () => {

@@ -57,7 +57,7 @@ export class ReadingLimit {
     reply.header('retry-after', Math.ceil(waitMs / 1000))
     const minutes = Math.ceil(waitMs / 60_000)
     throw new HubError(
-      'HUB_TOO_MANY_REQUESTS',
+      'HUB_PLATE_LIMIT',
       `this account has read ${this.#deps.perHour} plates within an hour, which is as many as it may; the next in ${minutes} min`,
     )
   }

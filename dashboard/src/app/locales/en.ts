@@ -389,7 +389,7 @@ export const en = {
   },
   passage: {
     title: 'Last passages',
-    noPlates: 'Plates are not shown here.',
+    noPlates: 'Plates are hidden.',
     none: 'No passages yet.',
     time: 'Time',
     lane: 'Lane',
@@ -551,7 +551,12 @@ export const en = {
     end: 'Stop looking',
     read: 'Read plate',
     readTitle: 'Read the plate {{plate}}',
-    readWhy: 'Why; it goes on the record',
+  },
+  plate: {
+    show: 'Show plate',
+    title: 'Plate of the passage at {{time}}, lane {{lane}}',
+    reason: 'Why; it goes on the record',
+    hiddenIn: 'Hidden again in {{seconds}} s.',
   },
   plan: {
     title: 'Emergency plans',
@@ -959,6 +964,16 @@ export const en = {
       refused: 'Refused to look for a plate',
       ended: 'Stopped looking for a plate',
       revealed: 'Read a plate of the watch list',
+      rehashed: 'Gave the watch list new hashes',
+    },
+    plate: {
+      read: 'Read the plate of a passage',
+      'not-read': 'Wanted to read a plate that cannot be read',
+      refused: 'Wanted to read more plates than allowed',
+    },
+    plates: {
+      'rotation-begun': 'Began to encrypt plates anew',
+      rotated: 'Encrypted plates anew',
     },
     edge: {
       created: 'Created an edge',
@@ -1037,6 +1052,10 @@ export const en = {
     HUB_NOT_FOUND: 'There is no such thing, or it lies outside your scope.',
     HUB_MUST_CHANGE_PASSWORD: 'Replace the one-time password first.',
     HUB_TOO_MANY_REQUESTS: 'Too many attempts. Wait a little and try again.',
+    HUB_PLATE_LIMIT: 'You have read as many plates as you may within an hour.',
+    HUB_PLATE_NONE: 'No plate is stored with this passage: none was read, or its time is over.',
+    HUB_PLATE_KEY: 'The hub lacks the key that this plate is encrypted with. Tell your engineer.',
+    HUB_PLATE_BROKEN: 'The stored plate cannot be opened: it was changed. Tell your engineer.',
     HUB_GRANT_ENDED: 'The grant has ended. Ask for a new one.',
     HUB_STREAM_FULL: 'As many players are open as are allowed. Close one first.',
     HUB_INTERNAL: 'The hub has a fault. Try again; if it stays, tell your engineer.',

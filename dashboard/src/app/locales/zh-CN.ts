@@ -388,7 +388,7 @@ export const zhCN: typeof en = {
   },
   passage: {
     title: '最近过车记录',
-    noPlates: '此处不显示号牌。',
+    noPlates: '号牌已隐藏。',
     none: '暂无过车记录。',
     time: '时间',
     lane: '车道',
@@ -548,7 +548,12 @@ export const zhCN: typeof en = {
     end: '撤控',
     read: '查看车牌',
     readTitle: '查看车牌 {{plate}}',
-    readWhy: '查看原因(将记入审计)',
+  },
+  plate: {
+    show: '查看车牌',
+    title: '{{time}} {{lane}} 车道过车的车牌',
+    reason: '查看原因（将记入审计）',
+    hiddenIn: '{{seconds}} 秒后重新隐藏。',
   },
   plan: {
     title: '应急预案',
@@ -945,7 +950,14 @@ export const zhCN: typeof en = {
       refused: '拒绝布控车牌',
       ended: '撤销布控',
       revealed: '查看布控车牌明文',
+      rehashed: '更新布控车牌哈希',
     },
+    plate: {
+      read: '查看过车车牌明文',
+      'not-read': '要求查看车牌，但无法读出',
+      refused: '查看车牌超过限额，被拒绝',
+    },
+    plates: { 'rotation-begun': '开始更换车牌密钥', rotated: '更换车牌密钥' },
     edge: {
       created: '创建边缘节点',
       'settings-given': '下发边缘节点设置',
@@ -1010,6 +1022,10 @@ export const zhCN: typeof en = {
     HUB_NOT_FOUND: '不存在，或不在您的管辖范围内。',
     HUB_MUST_CHANGE_PASSWORD: '请先更换一次性密码。',
     HUB_TOO_MANY_REQUESTS: '尝试次数过多，请稍候再试。',
+    HUB_PLATE_LIMIT: '您一小时内查看车牌已达上限。',
+    HUB_PLATE_NONE: '该过车记录未存车牌：未识别，或已过保存期限。',
+    HUB_PLATE_KEY: '中心没有该车牌所用的密钥，请告诉工程师。',
+    HUB_PLATE_BROKEN: '所存车牌无法解密：内容已被改动，请告诉工程师。',
     HUB_GRANT_ENDED: '调阅授权已结束，请重新申请。',
     HUB_STREAM_FULL: '打开的播放器已达上限，请先关闭一个。',
     HUB_INTERNAL: '中心出现故障，请重试；若持续出现，请告诉工程师。',

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next'
 import { api } from '../../lib/api.ts'
 import { hubNowMs } from '../../lib/hub-clock.ts'
 import { withGrant } from '../../lib/live-cache.ts'
+import { PURPOSES } from '../../lib/purposes.ts'
 import { grantPoliciesQuery, grantsQuery } from '../../lib/queries.ts'
 import { Button } from '../../ui/button.tsx'
 import { Dialog, DialogActions } from '../../ui/dialog.tsx'
@@ -12,15 +13,6 @@ import { SelectField, TextArea, TextField, textOf } from '../../ui/field.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
 import { defaultSpan, fieldTime, timeIn } from './history-span.ts'
 import styles from './live-panel.module.css'
-
-/** Every purpose once: the compiler names one that is missing. */
-const PURPOSES = Object.keys({
-  alert_check: true,
-  incident_handling: true,
-  patrol_support: true,
-  maintenance: true,
-  other: true,
-} satisfies Record<Purpose, true>) as Purpose[]
 
 const MINUTES = [5, 10, 15, 30, 60, 120] as const
 
