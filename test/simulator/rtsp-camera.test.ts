@@ -107,6 +107,17 @@ describe('the simulated camera', () => {
     expect(seconds).toBeGreaterThan((PICTURES + FPS) / FPS - 1)
   })
 
+  it('begins its clip with the first player, if it waits for one', async () => {
+    const camera = await startCamera({ waitsForPlayer: true })
+    // Far more than the time of a picture: one that does not wait has begun by then.
+    await probePackets(`${camera.url}-other`, 1).catch(() => undefined)
+    expect(camera.beganAtMs).toBeUndefined()
+    const askedAtMs = Date.now()
+    const [packets] = await Promise.all([probePackets(camera.url, 5), camera.nextPicture()])
+    expect(packets[0]!.isKey).toBe(true)
+    expect(camera.beganAtMs).toBeGreaterThanOrEqual(askedAtMs - 1)
+  })
+
   it('serves two clients at once, each from a key picture on', async () => {
     const camera = await startCamera()
     const [first, second] = await Promise.all([

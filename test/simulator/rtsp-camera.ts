@@ -23,6 +23,8 @@ export interface CameraOptions {
   credentials?: RtspCredentials
   /** Where in the clip it begins, so that two cameras with the same clip show different moments. */
   startSeconds?: number
+  /** The clip begins when the first player asks for pictures, as if the camera had been switched on for it. */
+  waitsForPlayer?: boolean
 }
 
 /**
@@ -49,7 +51,7 @@ export class RtspCamera {
   #port: number
   #timer: NodeJS.Timeout | undefined
   /** Monotonic clock, ms, of picture 0. */
-  #beganMs = 0
+  #beganMs: number | undefined
   /** Number of the next picture since the start, over all loops. */
   #next = 0
   #fault: CameraFault = 'none'
@@ -97,10 +99,9 @@ export class RtspCamera {
     return [...this.#connections].filter((connection) => connection.isPlaying).length
   }
 
-  /** Place in the clip, seconds, of the picture that was sent at this wall-clock time. */
-  clipSecondsAt(atMs: number): number {
-    const sinceMs = atMs - performance.timeOrigin - this.#beganMs
-    return (sinceMs / 1000) % (this.clip.units.length / this.fps)
+  /** Wall clock of the clip's first picture; `undefined` before the camera has begun. */
+  get beganAtMs(): number | undefined {
+    return this.#beganMs === undefined ? undefined : performance.timeOrigin + this.#beganMs
   }
 
   /** Pictures not sent because a client did not read, over all clients so far. */
@@ -129,8 +130,15 @@ export class RtspCamera {
     this.#port = (server.address() as AddressInfo).port
     const skip = Math.round((this.#options.startSeconds ?? 0) * this.fps)
     if (this.#next === 0) this.#next = skip
+    this.#beganMs = undefined
+    if (!this.#options.waitsForPlayer) this.begin()
+  }
+
+  /** Shows the next picture now and the others after it, in real time. Idempotent. */
+  begin(): void {
+    if (this.#beganMs !== undefined) return
     this.#beganMs = performance.now() - (this.#next * 1000) / this.fps
-    this.#schedule()
+    this.#schedule(this.#beganMs)
   }
 
   /** Ends all connections and the listener. Idempotent. */
@@ -157,14 +165,14 @@ export class RtspCamera {
     return Math.round((index * RTP_CLOCK_HZ) / this.fps)
   }
 
-  #schedule(): void {
-    const dueMs = this.#beganMs + (this.#next * 1000) / this.fps
-    this.#timer = setTimeout(() => this.#tick(), Math.max(0, dueMs - performance.now()))
+  #schedule(beganMs: number): void {
+    const dueMs = beganMs + (this.#next * 1000) / this.fps
+    this.#timer = setTimeout(() => this.#tick(beganMs), Math.max(0, dueMs - performance.now()))
   }
 
-  #tick(): void {
+  #tick(beganMs: number): void {
     const { units } = this.clip
-    const due = Math.floor(((performance.now() - this.#beganMs) * this.fps) / 1000)
+    const due = Math.floor(((performance.now() - beganMs) * this.fps) / 1000)
     if (due - this.#next > MAX_LATE_SECONDS * this.fps) {
       this.#next = due
       for (const connection of this.#connections) connection.waitForKey()
@@ -174,6 +182,6 @@ export class RtspCamera {
       for (const connection of this.#connections) connection.send(picture)
       this.#pictures.emit('picture')
     }
-    this.#schedule()
+    this.#schedule(beganMs)
   }
 }

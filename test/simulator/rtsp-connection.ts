@@ -170,6 +170,7 @@ export class RtspConnection {
     const rtptime = modulo32(this.#camera.nextKeyTimestamp() + this.#timestampOffset)
     this.#needsKey = true
     this.#isPlaying = true
+    this.#camera.begin()
     return ok({
       Range: 'npt=now-',
       'RTP-Info': `url=${baseOf(request.url)}/track1;seq=${this.#rtp.sequence};rtptime=${rtptime}`,

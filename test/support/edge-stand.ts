@@ -13,7 +13,7 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import { stringify } from 'yaml'
 import { type EdgeProcess, startEdge } from '../../edge/test/support/edge-process.ts'
 import { emptyStore, HubDouble, type HubStore } from '../../edge/test/uplink/hub-double.ts'
-import { findFootage, prepareFootage } from '../simulator/footage.ts'
+import { type Footage, findFootage, prepareFootage } from '../simulator/footage.ts'
 import { RtspCamera } from '../simulator/rtsp-camera.ts'
 
 const TOKEN = 'the-token-of-the-bench'
@@ -45,10 +45,12 @@ export interface EdgeStand {
 }
 
 export interface StandCamera {
-  /** Name of the footage; the first that is found unless set. */
-  clip?: string
+  /** Shown once from its beginning when the edge connects, then again and again; unless set, some footage from anywhere. */
+  footage?: Footage
   /** As in an edge's file. */
   rules: readonly object[]
+  /** What else its entry in the edge's file says. */
+  settings?: object
 }
 
 /** A person in view nearly all the time, every alert with its evidence. */
@@ -56,7 +58,7 @@ export const BUSY: StandCamera = {
   rules: [{ kind: 'intrusion', name: 'square', severity: 'minor', cooldownSeconds: 0, zone: EVERYWHERE }],
 }
 
-/** `more` is added to the edge's file. Throws if a clip is not there. */
+/** `more` is added to the edge's file. */
 export async function startEdgeStand(wanted: readonly StandCamera[], more: object = {}): Promise<EdgeStand> {
   const folder = mkdtempSync(join(tmpdir(), 'patrolhub-edge-stand-'))
   const store = emptyStore()
@@ -70,15 +72,13 @@ export async function startEdgeStand(wanted: readonly StandCamera[], more: objec
     })
   })
   await once(http.listen(0, '127.0.0.1'), 'listening')
-  const footage = await findFootage()
-  const cameras = await Promise.all(
-    wanted.map(async ({ clip: name }, index) => {
-      const found = name === undefined ? footage[0] : footage.find((one) => one.name === name)
-      if (!found) throw new Error(`there is no footage ${name}: set PATROLHUB_ASSETS`)
-      const { clip, fps } = await prepareFootage(found)
-      return new RtspCamera({ clip, fps, startSeconds: name === undefined ? index * 7 : 0 })
-    }),
-  )
+  const [anyFootage] = await findFootage()
+  const cameras: RtspCamera[] = []
+  for (const [index, { footage }] of wanted.entries()) {
+    const { clip, fps } = await prepareFootage(footage ?? anyFootage!)
+    const begin = footage ? { waitsForPlayer: true } : { startSeconds: index * 7 }
+    cameras.push(new RtspCamera({ clip, fps, ...begin }))
+  }
   for (const camera of cameras) await camera.start()
   const config = join(folder, 'edge.yaml')
   writeFileSync(
@@ -106,6 +106,7 @@ export async function startEdgeStand(wanted: readonly StandCamera[], more: objec
         sensitivity: 'public',
         url,
         rules: wanted[index]!.rules,
+        ...wanted[index]!.settings,
       })),
       ...more,
     }),
