@@ -3,7 +3,7 @@
  * their capture. Whatever happens to one frame or one alert is counted and logged, and the next frame goes on.
  */
 import { randomUUID } from 'node:crypto'
-import type { AlertRecord, CameraHealth, CameraState, ModelRef } from '@patrolhub/protocol'
+import type { AlertRecord, CameraHealth, CameraState, ModelRef, NormBox } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { pause } from './backoff.ts'
 import { CameraCapture, type CameraCaptureOptions } from './capture/camera-capture.ts'
@@ -15,6 +15,7 @@ import type { EvidenceStore } from './evidence/evidence-store.ts'
 import { Judge } from './judge/judge.ts'
 import type { Normality } from './judge/normality/normality.ts'
 import type { CameraRing } from './recording/camera-ring.ts'
+import { MovingCells } from './track/moving-cells.ts'
 import type { Track } from './track/track.ts'
 import { Tracker, type TrackerOptions } from './track/tracker.ts'
 
@@ -65,6 +66,7 @@ export class CameraPipeline {
   readonly #options: CameraPipelineOptions
   readonly #log: Logger
   readonly #tracker: Tracker
+  readonly #moving = new MovingCells()
   readonly #judge: Judge
   readonly #inFlight = new Set<Promise<void>>()
   #lastJudgedAtMs = Number.NEGATIVE_INFINITY
@@ -182,6 +184,7 @@ export class CameraPipeline {
       await this.#raise(alert, moment)
     }
     if (!this.#judge.needsTracks) return
+    const isMovingIn = this.#moving.observe(frame)
     const known = frame.isStill ? this.#known(capturedAtMs) : undefined
     const detections = known ?? (await pool.submit(frame))
     if (!detections) return
@@ -194,7 +197,7 @@ export class CameraPipeline {
     }
     const aspect = frame.pictureWidthPx / frame.pictureHeightPx
     if (!known) this.#seen = { detections, aspect, atMs: capturedAtMs }
-    const { tracks, alerts } = this.#judgeTracks(detections, capturedAtMs, aspect)
+    const { tracks, alerts } = this.#judgeTracks({ detections, aspect }, capturedAtMs, isMovingIn)
     if (!known && tracks.some((track) => isMoving(track, capturedAtMs))) this.capture.keepAwake()
     if (luma) alerts.push(...this.#judge.observeStill(luma, tracks, capturedAtMs))
     alerts.push(...(await this.#judgeNormality(tracks, capturedAtMs, aspect)))
@@ -206,7 +209,7 @@ export class CameraPipeline {
     // A frame that is being analysed may know better.
     if (!this.#seen || this.#inFlight.size > 0 || capturedAtMs <= this.#lastJudgedAtMs) return
     const streamId = this.#options.ring?.position.streamId ?? ''
-    const { alerts } = this.#judgeTracks(this.#seen.detections, capturedAtMs, this.#seen.aspect)
+    const { alerts } = this.#judgeTracks(this.#seen, capturedAtMs)
     for (const alert of alerts) await this.#raise(alert, { isPicture: true, streamId, streamMs })
   }
 
@@ -217,12 +220,12 @@ export class CameraPipeline {
   }
 
   #judgeTracks(
-    detections: readonly Detection[],
+    { detections, aspect }: { detections: readonly Detection[]; aspect: number },
     atMs: number,
-    aspect: number,
+    isMovingIn?: (box: NormBox) => boolean,
   ): { tracks: Track[]; alerts: AlertRecord[] } {
     this.#lastJudgedAtMs = atMs
-    const tracks = this.#tracker.update(detections, atMs)
+    const tracks = this.#tracker.update(detections, atMs, isMovingIn)
     return { tracks, alerts: this.#judge.observe(tracks, atMs, aspect) }
   }
 

@@ -101,6 +101,9 @@ class Street {
         lastSeenAtMs: this.atMs,
         path: path.slice(-200),
         pathAtMs: pathAtMs.slice(-200),
+        pathHeights: pathAtMs.slice(-200).map(() => height),
+        isNew: step === 1,
+        isRider: false,
       }
       found ??= await this.#normality.observe({ tracks: [track], atMs: this.atMs, aspect: ASPECT }, true)
       this.atMs += STEP_MS

@@ -178,6 +178,9 @@ describe('an object', () => {
       lastSeenAtMs: 0,
       path: [[0.45, 0.95]],
       pathAtMs: [0],
+      pathHeights: [0.15],
+      isNew: false,
+      isRider: false,
     }
     expect(await find(bag('gte(t,15)'), (second) => (second >= 15 ? [owner] : []))).toEqual([])
     expect(await find(bag('between(t,15,22)'))).toEqual([])

@@ -4,9 +4,8 @@
  * comes with the pictures.
  */
 import type { RawFrame } from './frame-assembler.ts'
+import { CELL_PX, greenOf } from './green-cells.ts'
 
-/** A cell is this many pixels of the analysis frame wide and high. */
-const CELL_PX = 4
 /** The recent mean takes in 63 % of a change in this time: what stops is part of the scene after some of them. */
 const FOLLOW_MS = 3000
 /** A cell has changed when it differs by this many grey values at least … */
@@ -63,20 +62,4 @@ export class ChangeWatch {
     for (let index = 0; index < cells.length; index += 1) sum += cells[index]! - this.#mean[index]!
     return sum / Math.max(1, cells.length)
   }
-}
-
-/** Mean of every other green pixel of each cell: brightness nearly, whatever the order of the channels. */
-function greenOf(data: Uint8Array, rowPx: number, width: number, height: number): Float32Array<ArrayBuffer> {
-  const cells = new Float32Array(width * height)
-  const row = rowPx * 3
-  for (let y = 0; y < height; y += 1) {
-    for (let x = 0; x < width; x += 1) {
-      let at = y * CELL_PX * row + x * CELL_PX * 3 + 1
-      let sum = 0
-      for (let line = 0; line < CELL_PX; line += 1, at += row)
-        sum += data[at + (line % 2) * 3]! + data[at + 6 + (line % 2) * 3]!
-      cells[y * width + x] = sum / (2 * CELL_PX)
-    }
-  }
-  return cells
 }

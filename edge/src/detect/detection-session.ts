@@ -11,6 +11,7 @@ import type { Detection } from './detection.ts'
 import { type LoadedModelInfo, readModelFile } from './model-file.ts'
 import { classGroups, suppressOverlaps } from './nms.ts'
 import { spreadToPlanes } from './pixels.ts'
+import { type SeenFromAbove, seenFromAbove } from './seen-from-above.ts'
 
 /** Overlap above which two boxes of one class group are one object. */
 const MAX_IOU = 0.45
@@ -46,6 +47,7 @@ export class DetectionSession {
   readonly #outputs: OutputShape[]
   readonly #groups: readonly number[]
   readonly #isWanted: readonly boolean[]
+  readonly #fromAbove: SeenFromAbove
   /** Reused for every frame: one inference runs at a time. */
   readonly #planes: Float32Array
   readonly #input: Tensor
@@ -57,7 +59,10 @@ export class DetectionSession {
     this.#decoder = decoderOf(settings.model.entry)
     this.#outputs = this.#decoder.outputShapes(settings, classes.length)
     this.#groups = classGroups(classes)
-    this.#isWanted = classes.map((name) => settings.classes.includes(name))
+    this.#fromAbove = seenFromAbove(classes, settings.classes, this.#decoder.scoreThreshold)
+    this.#isWanted = classes.map(
+      (name, index) => settings.classes.includes(name) || this.#fromAbove.isMeant[index]!,
+    )
     this.#planes = new Float32Array(3 * settings.widthPx * settings.heightPx)
     this.#input = new Tensor('float32', this.#planes, [1, 3, settings.heightPx, settings.widthPx])
   }
@@ -118,12 +123,8 @@ export class DetectionSession {
     spreadToPlanes(pixels, this.#planes)
     const outputs = await this.#runModel()
     const { widthPx, heightPx, scoreThreshold, model } = this.#settings
-    const candidates = this.#decoder.decode(outputs, {
-      widthPx,
-      heightPx,
-      scoreThreshold,
-      isWanted: this.#isWanted,
-    })
+    const options = { widthPx, heightPx, scoreThreshold, isWanted: this.#isWanted }
+    const candidates = this.#fromAbove.rename(this.#decoder.decode(outputs, options))
     const kept = suppressOverlaps(candidates, { groups: this.#groups, maxIou: MAX_IOU, maxBoxes: MAX_BOXES })
     return {
       detections: toDetections(kept, picture, model.entry.classes),

@@ -52,6 +52,9 @@ function standing(x: number, y: number, trackId = 1, className = 'person'): Trac
     lastSeenAtMs: 0,
     path: [[x, y]],
     pathAtMs: [0],
+    pathHeights: [0.2],
+    isNew: false,
+    isRider: false,
   }
 }
 
@@ -74,11 +77,29 @@ describe('Judge', () => {
     const judge = new Judge(camera(), MODEL)
     const path = (first: NormPoint): NormPoint[] => [first, [0.5, 0.5]]
     judge.observe(
-      [{ ...inside(1), firstSeenAtMs: 1000, path: path([0.5, 0.45]), pathAtMs: [1000, 1200] }],
+      [
+        {
+          ...inside(1),
+          firstSeenAtMs: 1000,
+          path: path([0.5, 0.45]),
+          pathAtMs: [1000, 1200],
+          pathHeights: [0.2, 0.2],
+          isNew: true,
+        },
+      ],
       1200,
     )
     judge.observe(
-      [{ ...inside(2), firstSeenAtMs: 1000, path: path([0.5, 0.3]), pathAtMs: [1000, 1200] }],
+      [
+        {
+          ...inside(2),
+          firstSeenAtMs: 1000,
+          path: path([0.5, 0.3]),
+          pathAtMs: [1000, 1200],
+          pathHeights: [0.2, 0.2],
+          isNew: true,
+        },
+      ],
       1200,
     )
     const alerts = judge.observe([inside(1), inside(2)], 1500)

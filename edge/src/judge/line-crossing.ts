@@ -66,31 +66,35 @@ export class LineCrossingRule implements TrackRule {
 
   #crossing(track: Track, atMs: number, aspect: number): Side | undefined {
     const [start, end] = this.#config.line as [NormPoint, NormPoint]
-    const at = footPoint(track.boxNorm)
-    const before = this.#settled.get(track.trackId)
+    const margin = (track.boxNorm[2] - track.boxNorm[0]) * aspect * MARGIN
+    const before = this.#settled.get(track.trackId) ?? this.#firstOf(track, margin, aspect)
     if (before) before.lastSeenAtMs = atMs
+    const at = footPoint(track.boxNorm)
     const distance = distanceTo(start, end, at, aspect)
-    if (Math.abs(distance) < (track.boxNorm[2] - track.boxNorm[0]) * aspect * MARGIN) return undefined
-    const side: Side = distance > 0 ? 'right' : 'left'
+    if (Math.abs(distance) < margin) return undefined
+    const side = sideOf(distance)
     this.#settled.set(track.trackId, { side, at, lastSeenAtMs: atMs })
-    // The first point of a new track is where it was seen before it was reported.
-    const from = before ?? firstSide(track, start, end, aspect)
-    if (!from || from.side === side || !meets(from.at, at, start, end)) return undefined
+    if (!before || before.side === side || !meets(before.at, at, start, end)) return undefined
     const { direction } = this.#config
     return direction === 'any' || direction === `to-${side}` ? side : undefined
   }
+
+  /**
+   * Where a new track was seen before it was reported. Clear of the line, that is remembered until it has left the line;
+   * else it counts only for one that is clear of it by now.
+   */
+  #firstOf(track: Track, margin: number, aspect: number): Settled | undefined {
+    if (!track.isNew) return undefined
+    const [start, end] = this.#config.line as [NormPoint, NormPoint]
+    const at = track.path[0]!
+    const distance = distanceTo(start, end, at, aspect)
+    const first: Settled = { side: sideOf(distance), at, lastSeenAtMs: track.lastSeenAtMs }
+    if (Math.abs(distance) >= margin) this.#settled.set(track.trackId, first)
+    return first
+  }
 }
 
-function firstSide(
-  track: Track,
-  start: NormPoint,
-  end: NormPoint,
-  aspect: number,
-): Omit<Settled, 'lastSeenAtMs'> | undefined {
-  if (track.path.length !== 2) return undefined
-  const at = track.path[0]!
-  return { side: distanceTo(start, end, at, aspect) > 0 ? 'right' : 'left', at }
-}
+const sideOf = (distance: number): Side => (distance > 0 ? 'right' : 'left')
 
 /** Distance from the endless line, in heights of the picture; positive on the right of one who walks from start to end. */
 function distanceTo(start: NormPoint, end: NormPoint, [x, y]: NormPoint, aspect: number): number {

@@ -9,7 +9,7 @@ export interface Vector {
 }
 
 export interface Motion {
-  /** Speed in heights of the object's box a second. */
+  /** Speed in heights of the object's box a second: the median height of that time. */
   velocity: Vector
   speed: number
   /** Where it was at the beginning, in heights of the picture. */
@@ -28,7 +28,7 @@ const MIN_HALF = 0.3
  * jumped because half the body was hidden.
  */
 export function motionOf(
-  { path, pathAtMs, boxNorm }: Track,
+  { path, pathAtMs, pathHeights }: Track,
   windowMs: number,
   aspect: number,
 ): Motion | undefined {
@@ -47,7 +47,9 @@ export function motionOf(
     const part = (half.x * way.x + half.y * way.y) / length ** 2
     if (part < MIN_HALF || part > 1 - MIN_HALF) return undefined
   }
-  const size = Math.max(boxNorm[3] - boxNorm[1], 1e-4)
+  // Not that of the newest box: half hidden, or cut by the rim, its object would seem to be twice as fast.
+  const heights = pathHeights.slice(first).sort((a, b) => a - b)
+  const size = Math.max(heights[Math.floor(heights.length / 2)]!, 1e-4)
   const scale = 1 / (size * seconds)
   return {
     velocity: { x: way.x * scale, y: way.y * scale },

@@ -59,6 +59,7 @@ export class MovingRule implements TrackRule {
     if (!classes.includes(track.className) || !isInside(footPoint(track.boxNorm), zone)) return undefined
     const motion = motionOf(track, minSeconds * 1000, aspect)
     if (!motion) return undefined
+    if (this.#config.kind === 'running' && track.isRider) return undefined
     if (this.#config.kind === 'running') return motion.speed >= this.#config.minSpeed ? motion : undefined
     const [from, to] = this.#config.allowed as [NormPoint, NormPoint]
     const isAgainst = cosineOf(motion.velocity, between(from, to, aspect)) < AGAINST

@@ -46,7 +46,7 @@ export class ScatterRule implements TrackRule {
   #moversIn(tracks: readonly Track[], aspect: number): Mover[] {
     const { classes, zone, minSeconds } = this.#config
     const moving = tracks.flatMap((track) => {
-      if (!classes.includes(track.className)) return []
+      if (!classes.includes(track.className) || track.isRider) return []
       const motion = motionOf(track, minSeconds * 1000, aspect)
       // Where it began counts: who runs away has often left the zone.
       if (!motion || !isInside([motion.from.x / aspect, motion.from.y], zone)) return []

@@ -30,7 +30,7 @@ class Walk {
   atMs = 1000
 
   /** Moves each object to its next foot point; those that are not named are not seen. */
-  step(feet: Feet, { className = 'person', height = 0.2, width = 0.05 } = {}): Track[] {
+  step(feet: Feet, { className = 'person', height = 0.2, width = 0.05, isRider = false } = {}): Track[] {
     this.atMs += STEP_MS
     return Object.entries(feet).flatMap(([id, at]) => {
       if (!at) return []
@@ -46,6 +46,10 @@ class Walk {
         firstSeenAtMs: known?.firstSeenAtMs ?? this.atMs,
         lastSeenAtMs: this.atMs,
         path: [...(known?.path ?? []), at].slice(-200),
+        pathHeights: [...(known?.pathHeights ?? []), height].slice(-200),
+        // A track is reported from its second frame on.
+        isNew: known?.path.length === 1,
+        isRider,
         pathAtMs: [...(known?.pathAtMs ?? []), this.atMs].slice(-200),
       }
       this.#tracks.set(trackId, track)
@@ -62,14 +66,19 @@ function play(
   config: TrackRuleConfig,
   frames: number,
   way: Way,
-  look: { className?: string; height?: number; width?: number; mayAlert?: (frame: number) => boolean } = {},
+  look: {
+    className?: string
+    height?: number
+    width?: number
+    isRider?: boolean
+    mayAlert?: (frame: number) => boolean
+  } = {},
 ): (Finding & { frame: number })[] {
   const judged = makeTrackRule(config, '“Yard” of East gate')
   const walk = new Walk()
   const found: (Finding & { frame: number })[] = []
   for (let frame = 0; frame < frames; frame += 1) {
     const tracks = walk.step(way(frame), look)
-    // A track is reported from its second frame on.
     const reported = tracks.filter(({ path }) => path.length > 1)
     const scene = { tracks: reported, atMs: walk.atMs, aspect: ASPECT }
     const finding = judged.observe(scene, look.mayAlert?.(frame) ?? true)
@@ -106,6 +115,12 @@ describe('line crossing', () => {
     expect(play(rule({ kind: 'line-crossing', line }), 20, beside)).toEqual([])
     const trembling: Way = (frame) => ({ 1: [0.5 + (frame % 2 ? 0.01 : -0.01), 0.5] })
     expect(play(rule({ kind: 'line-crossing', line }), 50, trembling)).toEqual([])
+  })
+
+  it('is seen of one who was nearly on the line when the track was first reported', () => {
+    const near: Way = (frame) => ({ 1: [0.515 - frame * 0.01, 0.5] })
+    const found = play(rule({ kind: 'line-crossing', line }), 8, near)
+    expect(found.map(({ facts }) => facts.direction)).toEqual(['left'])
   })
 
   it('says how many have crossed since the last alert', () => {
@@ -256,6 +271,20 @@ describe('running', () => {
   it('is told of from its speed on, once', () => {
     expect(play(config, 15, at(2.2))).toHaveLength(1)
     expect(play(config, 30, at(0.9))).toEqual([])
+  })
+
+  it('is not what a cyclist does', () => {
+    expect(play(config, 15, at(2.2), { isRider: true })).toEqual([])
+  })
+
+  it('is measured by the height that the box usually has, not by one that is half hidden', () => {
+    const judged = makeTrackRule(config, '“Yard” of East gate')
+    const walk = new Walk()
+    const found = Array.from({ length: 15 }, (_, frame) => {
+      const tracks = walk.step(at(1.2)(frame), { height: frame % 4 === 3 ? 0.1 : 0.2 })
+      return judged.observe({ tracks, atMs: walk.atMs, aspect: ASPECT }, true)
+    })
+    expect(found.filter((each) => each !== undefined)).toEqual([])
   })
 
   it('is no jump of a box whose feet were hidden', () => {

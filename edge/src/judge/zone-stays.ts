@@ -57,8 +57,7 @@ export class ZoneStays {
     const known = this.#stays.get(track.trackId) ?? this.#takeOver(track, tracks)
     const stay = known ?? {
       track,
-      enteredAtMs:
-        isNewborn(track) && isInside(track.path[0]!, this.#options.zone) ? track.firstSeenAtMs : atMs,
+      enteredAtMs: track.isNew && isInside(track.path[0]!, this.#options.zone) ? track.firstSeenAtMs : atMs,
       lastInsideAtMs: atMs,
       isReported: false,
       isCounted: false,
@@ -70,7 +69,7 @@ export class ZoneStays {
   }
 
   #takeOver(track: Track, tracks: readonly Track[]): Stay | undefined {
-    if (!this.#options.isRelinked || !isNewborn(track)) return undefined
+    if (!this.#options.isRelinked || !track.isNew) return undefined
     const [x, y] = footPoint(track.boxNorm)
     for (const [trackId, stay] of this.#stays) {
       if (tracks.some((seen) => seen.trackId === trackId)) continue
@@ -82,11 +81,6 @@ export class ZoneStays {
     }
     return undefined
   }
-}
-
-/** A track is reported from its second point on: the first one counts for the stay, too. */
-function isNewborn(track: Track): boolean {
-  return track.path.length === 2
 }
 
 /**

@@ -8,8 +8,14 @@ export interface Track {
   boxNorm: NormBox
   firstSeenAtMs: number
   lastSeenAtMs: number
+  /** Reported for the first time: what its path says of before counts as well. */
+  isNew: boolean
+  /** A person on a bicycle or motorcycle: they are fast without running. */
+  isRider: boolean
   /** Foot points (bottom centre of the box), oldest first, at most 200. */
   path: NormPoint[]
   /** When each point of the path was seen, ms; as long as the path. */
   pathAtMs: number[]
+  /** How high the box was at each point of the path, parts of the picture; as long as the path. */
+  pathHeights: number[]
 }

@@ -54,6 +54,49 @@ describe('Tracker', () => {
     expect([0, 1, 2].flatMap((frame) => blind.update([at(0.3, 0.3, 0.2)], frame * STEP_MS))).toEqual([])
   })
 
+  it('begins with weak detections where something moves that nothing else explains', () => {
+    const walk = (score: number, isMoving: boolean, step = 0.02, other: Detection[] = []) => {
+      const tracker = new Tracker()
+      return [0, 1, 2, 3, 4].map((frame) => {
+        const detections = [at(0.1 + frame * step, 0.3, score), ...other]
+        return tracker.update(detections, frame * STEP_MS, () => isMoving).length
+      })
+    }
+    expect(walk(0.2, true)).toEqual([0, 0, 1, 1, 1])
+    expect(walk(0.2, false)).toEqual([0, 0, 0, 0, 0])
+    // Its box changes because somebody passes before it, but it stays where it is.
+    expect(walk(0.2, true, 0.001)).toEqual([0, 0, 0, 0, 0])
+    expect(walk(0.05, true)).toEqual([0, 0, 0, 0, 0])
+    // The weak box is the upper half of somebody who is found for sure.
+    const whole: Detection = { className: 'person', score: 0.8, boxNorm: [0.05, 0.28, 0.3, 0.9] }
+    expect(walk(0.2, true, 0.02, [whole])).toEqual([0, 1, 1, 1, 1])
+  })
+
+  it('knows who rides from a bicycle under them, however unsure, but not who passes a parked one', () => {
+    const bicycle = (x: number): Detection => ({
+      className: 'bicycle',
+      score: 0.15,
+      boxNorm: [x - 0.02, 0.42, x + 0.07, 0.55],
+    })
+    const isRider = (bicycleAt: (frame: number) => number) => {
+      const tracker = new Tracker()
+      const frames = Array.from({ length: 20 }, (_, frame) =>
+        tracker.update([at(0.1 + frame * 0.03, 0.3), bicycle(bicycleAt(frame))], frame * STEP_MS),
+      )
+      return frames.at(-1)!.some((track) => track.isRider)
+    }
+    expect(isRider((frame) => 0.1 + frame * 0.03)).toBe(true)
+    expect(isRider(() => 0.2)).toBe(false)
+  })
+
+  it('says of a track once that it is new', () => {
+    const tracker = new Tracker()
+    const isNew = [0, 1, 2, 3].flatMap((frame) =>
+      tracker.update([at(0.1, 0.3)], frame * STEP_MS).map((track) => track.isNew),
+    )
+    expect(isNew).toEqual([true, false, false])
+  })
+
   it('finds a walking object again where it must be after it was not seen for 0.8 s', () => {
     const tracker = new Tracker()
     let before = -1
