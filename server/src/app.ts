@@ -23,6 +23,7 @@ import { Sealer } from './audit/sealer.ts'
 import { writeBackup } from './backup/backup.ts'
 import { ChangeLog } from './changes/changes.ts'
 import { changesFeature } from './changes/changes-feature.ts'
+import { Clones } from './clones/clones.ts'
 import type { HubConfig } from './config.ts'
 import { startControl } from './control.ts'
 import { lockDataFolder } from './data-folder.ts'
@@ -175,6 +176,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     offer: (edgeId, sha256) => publish(edgeTopics.watchlist(edgeId), JSON.stringify({ sha256 })),
     log,
   })
+  const clones = new Clones({ config, relational, log })
   const ingest = ingestFeature({
     relational,
     timeseries,
@@ -187,6 +189,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     greeted: async (edgeId) => {
       await devices.greeted(edgeId)
       await watchList.greeted(edgeId)
+      clones.placesChanged()
     },
     readsApart: config.broker !== 'mqtt',
     gapWaitMs: config.broker === 'mqtt' ? GAP_WAIT_MS : 0,
@@ -194,6 +197,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
     noteState: (edgeId, state, atMs) => devices.noteState(edgeId, state, atMs),
     noteHealth: (trx, edge, record) => devices.noteHealth(trx, edge, record),
     correlate: (trx, alerts) => incidents.correlate(trx, alerts),
+    findClones: (trx, passages) => clones.find(trx, passages),
     recordEvidence: (trx, record, edge) => evidence.recordEvidence(trx, record, edge),
   })
   const changeFeed = changesFeature({
@@ -229,6 +233,7 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
       metrics.deadlinesMissed.inc(missed)
     },
   })
+  timers.add({ name: 'sightings', everyMs: 60_000, run: (nowMs) => clones.forget(nowMs) })
   timers.add({ name: 'seals', everyMs: 5000, run: () => sealer.sealIfDue() })
   timers.add({ name: 'plans', everyMs: 1000, run: (nowMs) => plans.tend(nowMs) })
   timers.add({

@@ -151,6 +151,28 @@ export const HubSettings = Type.Object(
       unit: 'plates',
       description: 'How many plates one account may read in clear within an hour; what is more is refused.',
     }),
+    cloneMaxKmh: Type.Integer({
+      minimum: 60,
+      maximum: 1000,
+      default: 200,
+      unit: 'km/h',
+      description:
+        'A plate that gets from one checkpoint to another faster than this, in a straight line, is taken for cloned. Checkpoints without a position are not compared.',
+    }),
+    cloneClockSeconds: Type.Integer({
+      minimum: 0,
+      maximum: 3600,
+      default: 60,
+      description: 'What the clocks of two checkpoints may differ by in this.',
+    }),
+    cloneWindowMinutes: Type.Integer({
+      minimum: 5,
+      maximum: 1440,
+      default: 180,
+      unit: 'min',
+      description:
+        'For how long it is kept where a plate (its hash) has been; what comes later than this is not compared.',
+    }),
     secretsKey: Type.Optional(
       text(
         'Key for the secrets that the hub keeps encrypted, 32 bytes or more in base64. Without it the hub makes one in its data folder. Hubs that share a database need the same.',

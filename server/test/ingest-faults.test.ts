@@ -77,6 +77,7 @@ beforeEach(async () => {
       }
       return alerts.map(() => ({ ok: true }))
     },
+    findClones: async () => [],
     recordEvidence: async () => ({ ok: true }),
   }
   ingest = ingestFeature(deps)

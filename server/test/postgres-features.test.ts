@@ -14,6 +14,7 @@ if (programs === undefined) {
 
   describe('on PostgreSQL: ingest', () => import('./ingest.test.ts') as never)
   describe('on PostgreSQL: incidents', () => import('./incidents.test.ts') as never)
+  describe('on PostgreSQL: cloned plates', () => import('./clones.test.ts') as never)
   describe('on PostgreSQL: dispatch', () => import('./dispatch.test.ts') as never)
   describe('on PostgreSQL: scope', () => import('./scope.test.ts') as never)
   describe('on PostgreSQL: evidence', () => import('./evidence.test.ts') as never)

@@ -94,6 +94,7 @@ describe('reasonText', () => {
       speeding: { lane: 2, speedKmh: 83.4, limitKmh: 60, objectsSinceLastAlert: 4 },
       'wrong-way': { lane: 1, direction: 'south', objectsSinceLastAlert: 1 },
       queue: { speedKmh: 9, usualKmh: 52, perMinute: 11, seconds: 60 },
+      'cloned-plate': { lane: 1, otherName: 'Gate W', distanceKm: 22.24, seconds: 120, order: 'before' },
       'lane-blocked': { lane: 3, seconds: 240, elsewhere: 61, usualPercent: 30 },
     }
     const said = Object.entries(facts).map(([rule, each]) => {
@@ -107,6 +108,7 @@ describe('reasonText', () => {
       '83.4 km/h in lane 2 (limit 60 km/h); 4 objects since the last alert',
       'A vehicle passed in lane 1 the wrong way (south)',
       'Vehicles have been queueing for 60 s: 9 km/h, 11 a minute; usually 52 km/h',
+      'A plate in lane 1 that was at Gate W, 22.2 km away, 120 s before: suspected clone, or misread',
       'Nothing has passed in lane 3 for 240 s, 61 vehicles in the others: it is blocked, or its detector does not work',
     ])
   })

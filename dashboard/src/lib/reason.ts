@@ -137,6 +137,13 @@ function queue({ facts }: Explained, t: TFunction): string | undefined {
   return typeof usualKmh === 'number' ? t('reason.usually', { sentence, speed: number(usualKmh) }) : sentence
 }
 
+function clonedPlate({ facts }: Explained, t: TFunction): string | undefined {
+  const { lane, otherName, distanceKm, seconds, order } = facts
+  if (typeof distanceKm !== 'number' || typeof seconds !== 'number') return undefined
+  const key = order === 'after' ? 'reason.clonedPlateAfter' : 'reason.clonedPlateBefore'
+  return t(key, { lane, place: otherName, km: number(distanceKm), seconds: number(seconds) })
+}
+
 const WRONG_WAY = aboutObject('reason.wrongWay')
 const WRONG_WAY_IN_LANE = aboutLane('reason.wrongWayInLane', ['direction'])
 
@@ -166,6 +173,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
     const sentence = t('reason.watchList', { number: lane, why })
     return instruction ? t('reason.watchListDo', { sentence, what: String(instruction) }) : sentence
   },
+  'cloned-plate': clonedPlate,
   'device-silent': deviceSilent,
 }
 

@@ -1,5 +1,11 @@
 /** Writes the records of batches and their cursors in one transaction, and finds the record that spoils it, if one does. */
-import type { AlertRecord, EvidenceRecord, HealthRecord, JournalRecord } from '@patrolhub/protocol'
+import type {
+  AlertRecord,
+  EvidenceRecord,
+  HealthRecord,
+  JournalRecord,
+  PassageRecord,
+} from '@patrolhub/protocol'
 import type { Transaction } from 'kysely'
 import type { ChangeLog } from '../changes/changes.ts'
 import type { EdgeIdentity } from '../ports/broker.ts'
@@ -11,12 +17,21 @@ import { type CursorKey, CursorMovedError, moveCursors, type SetAside, setAside 
 /** A feature's answer to a record: `ok: false` cannot be taken now or later. */
 export type Taken = { ok: true; isRepeat?: boolean } | { ok: false; reason: string }
 
+/** A record of an edge, and when its batch arrived. */
+interface Received<T> {
+  record: T
+  edge: EdgeIdentity
+  receivedAtMs: number
+}
+
 export interface RecordTakers {
   /** Answers for each alert, in their order. */
-  correlate(
+  correlate(trx: DbOrTransaction, alerts: readonly Received<AlertRecord>[]): Promise<Taken[]>
+  /** Answers what passages of several checkpoints together give rise to. */
+  findClones(
     trx: DbOrTransaction,
-    alerts: readonly { record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number }[],
-  ): Promise<Taken[]>
+    passages: readonly Received<PassageRecord>[],
+  ): Promise<Received<AlertRecord>[]>
   recordEvidence(trx: DbOrTransaction, record: EvidenceRecord, edge: EdgeIdentity): Promise<Taken>
   noteHealth(trx: Transaction<Tables>, edge: EdgeIdentity, record: HealthRecord): Promise<void>
   changes: Pick<ChangeLog, 'note'>
@@ -92,6 +107,7 @@ export function commitTogether(
 ): Promise<void> {
   return relational.write.transaction().execute(async (trx) => {
     await takeAlerts(trx, takers, commits)
+    await takePassages(trx, takers, commits)
     for (const commit of commits) {
       for (const item of commit.items) await takeOther(trx, takers, item, commit.edge)
       const aside = commit.items.flatMap(({ seq, input, refused }) =>
@@ -113,7 +129,7 @@ async function takeAlerts(
   commits: readonly Commit[],
 ): Promise<void> {
   const items: Item[] = []
-  const alerts: { record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number }[] = []
+  const alerts: Received<AlertRecord>[] = []
   for (const { edge, receivedAtMs, items: all } of commits) {
     for (const item of all) {
       if (item.record?.kind !== 'alert' || item.refused) continue
@@ -129,6 +145,29 @@ async function takeAlerts(
     else if (!taken.isRepeat) fresh.push(alerts[index]!.record.alertId)
   }
   await takers.changes.note(trx, 'alert', fresh)
+}
+
+/** Their points are appended before; here they are compared with each other. */
+async function takePassages(
+  trx: Transaction<Tables>,
+  takers: RecordTakers,
+  commits: readonly Commit[],
+): Promise<void> {
+  const passages: Received<PassageRecord>[] = []
+  for (const { edge, receivedAtMs, items } of commits) {
+    for (const { record, refused } of items) {
+      if (record?.kind === 'passage' && !refused) passages.push({ record, edge, receivedAtMs })
+    }
+  }
+  if (passages.length === 0) return
+  const found = await takers.findClones(trx, passages)
+  if (found.length === 0) return
+  await takers.correlate(trx, found)
+  await takers.changes.note(
+    trx,
+    'alert',
+    found.map(({ record }) => record.alertId),
+  )
 }
 
 async function takeOther(
@@ -151,6 +190,6 @@ async function takeOther(
     case 'passage':
     case 'reading':
     case 'score':
-      return // Points only, appended before.
+      return // Points, appended before.
   }
 }

@@ -13,6 +13,7 @@ import * as groupsPlans from './008-groups-plans.ts'
 import * as record from './009-record.ts'
 import * as edgeSettings from './010-edge-settings.ts'
 import * as watchList from './011-watch-list.ts'
+import * as plateSightings from './012-plate-sightings.ts'
 import * as plateReadings from './014-plate-readings.ts'
 
 /** In order; names are for ever. */
@@ -28,6 +29,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '009-record': record,
   '010-edge-settings': edgeSettings,
   '011-watch-list': watchList,
+  '012-plate-sightings': plateSightings,
   '014-plate-readings': plateReadings,
 }
 

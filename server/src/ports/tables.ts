@@ -148,6 +148,15 @@ export interface SetAsideTable {
   at_ms: number
 }
 
+export interface PlateSightingTable {
+  /** HMAC-SHA-256, as edges make it. */
+  plate_hash: Fixed<string>
+  checkpoint_id: Fixed<string>
+  at_ms: Fixed<number>
+  /** Whether an alert came of it. */
+  is_told: Fixed<Flag>
+}
+
 export interface AlertTable {
   alert_id: Fixed<string>
   edge_id: string
@@ -454,6 +463,7 @@ export interface Tables extends AccessTables {
   device: DeviceTable
   cursor: CursorTable
   set_aside: SetAsideTable
+  plate_sighting: PlateSightingTable
   alert: AlertTable
   evidence: EvidenceTable
   incident: IncidentTable

@@ -109,6 +109,7 @@ export const en = {
     scatter: 'Sudden scatter',
     unusual: 'Unusual',
     'watch-list': 'Watch list',
+    'cloned-plate': 'Cloned plate',
     speeding: 'Speeding',
     queue: 'Queue',
     'lane-blocked': 'Lane blocked',
@@ -171,6 +172,10 @@ export const en = {
     usually: '{{sentence}}; usually {{speed}} km/h',
     laneBlocked:
       'Nothing has passed in lane {{lane}} for {{seconds}} s, {{elsewhere}} vehicles in the others: it is blocked, or its detector does not work',
+    clonedPlateBefore:
+      'A plate in lane {{lane}} that was at {{place}}, {{km}} km away, {{seconds}} s before: suspected clone, or misread',
+    clonedPlateAfter:
+      'A plate in lane {{lane}} that was at {{place}}, {{km}} km away, {{seconds}} s after: suspected clone, or misread',
     stoppedVehicle: '{{what}} has stood still in “{{zone}}” for {{seconds}} s',
     running: '{{what}} runs in “{{zone}}”',
     scatter: '{{number}} objects suddenly run apart in “{{zone}}”',

@@ -111,6 +111,7 @@ export const zhCN: typeof en = {
     scatter: '突然四散',
     unusual: '异常行为',
     'watch-list': '布控车辆',
+    'cloned-plate': '疑似套牌',
     speeding: '超速',
     queue: '车辆排队',
     'lane-blocked': '车道受阻',
@@ -170,6 +171,10 @@ export const zhCN: typeof en = {
     usually: '{{sentence}}；平时 {{speed}} 公里/小时',
     laneBlocked:
       '车道 {{lane}} 已 {{seconds}} 秒无车通过，其他车道通过 {{elsewhere}} 辆：可能受阻或检测器故障',
+    clonedPlateBefore:
+      '车道 {{lane}} 出现的号牌 {{seconds}} 秒前在 {{km}} 公里外的“{{place}}”出现过：疑似套牌或误识',
+    clonedPlateAfter:
+      '车道 {{lane}} 出现的号牌 {{seconds}} 秒后又在 {{km}} 公里外的“{{place}}”出现：疑似套牌或误识',
     stoppedVehicle: '{{what}}在“{{zone}}”停住已 {{seconds}} 秒',
     running: '{{what}}在“{{zone}}”奔跑',
     scatter: '“{{zone}}”内 {{number}} 个目标突然四散',
