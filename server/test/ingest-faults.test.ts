@@ -99,7 +99,7 @@ function forward(store: TimeSeries): Omit<TimeSeries, 'append'> {
     plates: store.plates,
     passage: (place) => store.passage(place),
     runRetention: (rawFrom, sumsFrom, kept) => store.runRetention(rawFrom, sumsFrom, kept),
-    latestPassages: (checkpointId, scope, limit) => store.latestPassages(checkpointId, scope, limit),
+    latestPassages: (...question) => store.latestPassages(...question),
     count: (scope) => store.count(scope),
     ping: () => store.ping(),
     close: () => store.close(),

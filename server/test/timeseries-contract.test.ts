@@ -469,6 +469,8 @@ describe.each(ENGINES)('time series in $name', ({ open }) => {
       return Promise.all(places.map((place) => store.passage(place)))
     }
     const whole = { deviceId: 'cp-41', region: '410502003', atMs }
+    expect((await store.latestPassages('cp-41', '4105', 5, atMs)).length).toBe(2)
+    expect(await store.latestPassages('cp-41', '4105', 5, atMs - 1)).toEqual([])
     expect(await found('cp-41')).toEqual([
       { ...whole, plateHash: 'a'.repeat(64) },
       { ...whole, plateCipher: '1.a.b.c' },

@@ -258,6 +258,18 @@ export const seriesQuery = (deviceId: string, series: string, span: SeriesSpan) 
     refetchInterval: 15_000,
   })
 
+/** Those of one millisecond, which an alert names: they do not change, but may come after their alert. */
+export const passagesAtQuery = (checkpointId: string, atMs: number) =>
+  queryOptions({
+    queryKey: [...keys.passages(checkpointId), 'at', atMs],
+    queryFn: ({ signal }) =>
+      api.get<PassageList>(`/api/checkpoints/${encodeURIComponent(checkpointId)}/passages`, {
+        query: { atMs },
+        signal,
+      }),
+    refetchInterval: ({ state }) => (state.data?.items.length === 0 ? 5_000 : false),
+  })
+
 export const passagesQuery = (checkpointId: string, limit: number) =>
   queryOptions({
     queryKey: [...keys.passages(checkpointId), limit],

@@ -24,6 +24,14 @@ import { DeviceId, EpochMs, NormBox, NormPoint, Score, Severity, Sha256, Uuid } 
  */
 export const Rule = Type.String({ pattern: '^[a-z][a-z0-9-]{0,39}$' })
 
+/** Rules of a checkpoint as a whole; an alert of any other bears the time of the passage that it tells of. */
+export const ABOUT_NO_PASSAGE: readonly string[] = [
+  'signal-anomaly',
+  'device-silent',
+  'queue',
+  'lane-blocked',
+]
+
 /** One object in the picture at the moment of the alert. `boxNorm` is relative to the camera's whole picture. */
 export const DetectedObject = Type.Object(
   {

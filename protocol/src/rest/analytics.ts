@@ -38,7 +38,7 @@ export const Flow = Type.Object({
 })
 export type Flow = Static<typeof Flow>
 
-/** GET /api/checkpoints/:checkpointId/passages?limit : newest first, plates never included. */
+/** GET /api/checkpoints/:checkpointId/passages?limit&atMs : newest first, plates never included. */
 export const Passage = Type.Object({
   /** Opaque; names it for POST /api/passages/:passageId/plate. */
   passageId: Type.String(),

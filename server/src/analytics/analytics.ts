@@ -63,7 +63,12 @@ const FlowQueryString = Type.Object(
 )
 
 const PassagesQueryString = Type.Object(
-  { limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 }) },
+  {
+    limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 }),
+    atMs: Type.Optional(
+      Type.Integer({ ...EPOCH_RANGE, description: 'only those of this millisecond, which an alert names' }),
+    ),
+  },
   { additionalProperties: false },
 )
 
@@ -194,7 +199,8 @@ export function analyticsFeature(deps: AnalyticsDeps): Analytics {
         const { checkpointId } = request.params
         await requireCheckpoint(request.principal, checkpointId)
         const { scope } = request.principal
-        return { items: await timeseries.latestPassages(checkpointId, scope, request.query.limit) }
+        const { limit, atMs } = request.query
+        return { items: await timeseries.latestPassages(checkpointId, scope, limit, atMs) }
       },
     )
   }

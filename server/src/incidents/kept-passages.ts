@@ -1,12 +1,10 @@
 /** Passages that alerts tell of, while their incident is open or held: neither they nor their plates are deleted. */
-import { type AlertRecord, INCIDENT_STATES } from '@patrolhub/protocol'
+import { ABOUT_NO_PASSAGE, type AlertRecord, INCIDENT_STATES } from '@patrolhub/protocol'
 import type { KeptPassage } from '../ports/plate-store.ts'
 import type { Db } from '../ports/relational.ts'
 
 /** Named one by one: "not closed" would be looked for in every row there is. */
 const OPEN = INCIDENT_STATES.filter((state) => state !== 'closed' && state !== 'dismissed')
-/** Of a checkpoint as a whole: no vehicle is what they tell of. */
-const ABOUT_NO_PASSAGE = ['signal-anomaly', 'device-silent', 'queue', 'lane-blocked'] as const
 
 /**
  * Those from before this time. An alert bears the checkpoint and the very time of its passage; that of a cloned plate
@@ -19,7 +17,7 @@ export async function keptPassages(db: Db, beforeMs: number): Promise<KeptPassag
     .select(['alert.device_id', 'alert.at_ms', 'alert.rule', 'alert.record'])
     .where((eb) => eb.or([eb('incident.state', 'in', OPEN), eb('incident.hold_reason', 'is not', null)]))
     .where('alert.device_kind', '=', 'checkpoint')
-    .where('alert.rule', 'not in', [...ABOUT_NO_PASSAGE])
+    .where('alert.rule', 'not in', ABOUT_NO_PASSAGE)
     .where('alert.at_ms', '<', beforeMs)
     .execute()
   return rows.flatMap(({ device_id, at_ms, rule, record }) => [

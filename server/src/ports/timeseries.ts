@@ -92,8 +92,8 @@ export interface TimeSeries {
   passageFlow(query: FlowQuery): Promise<FlowPoint[]>
   /** A passage by what tells it from others; `undefined` if it is not stored (any more). */
   passage(place: PassagePlace): Promise<StoredPassage | undefined>
-  /** The newest passages of a checkpoint inside the scope, newest first. */
-  latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]>
+  /** The newest passages of a checkpoint inside the scope, newest first; with `atMs` those of that millisecond. */
+  latestPassages(checkpointId: string, scope: string, limit: number, atMs?: number): Promise<Passage[]>
   /**
    * Points whose region lies inside the scope, also those that are only in the sums any more; the empty scope is every
    * region.

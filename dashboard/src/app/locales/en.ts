@@ -561,6 +561,7 @@ export const en = {
     show: 'Show plate',
     title: 'Plate of the passage at {{time}}, lane {{lane}}',
     reason: 'Why; it goes on the record',
+    none: 'No plate is stored with the passage.',
     hiddenIn: 'Hidden again in {{seconds}} s.',
   },
   plan: {

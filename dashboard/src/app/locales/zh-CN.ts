@@ -558,6 +558,7 @@ export const zhCN: typeof en = {
     show: '查看车牌',
     title: '{{time}} {{lane}} 车道过车的车牌',
     reason: '查看原因（将记入审计）',
+    none: '该过车记录未存车牌。',
     hiddenIn: '{{seconds}} 秒后重新隐藏。',
   },
   plan: {

@@ -9,6 +9,7 @@ import { EmptyNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { SignalFigure } from '../../ui/signal-figure.tsx'
 import { AgeText, TimeText } from '../../ui/time-text.tsx'
+import { AlertPassages } from './alert-passages.tsx'
 import { EvidenceClip } from './evidence-clip.tsx'
 import styles from './incident-evidence.module.css'
 
@@ -91,6 +92,7 @@ export function IncidentEvidence({ alerts }: { alerts: readonly Alert[] }) {
       <EvidenceClip key={chosen.alertId} alert={chosen} />
       <p className={styles.reason}>{reasonText(chosen, t)}</p>
       <AlertFacts alert={chosen} />
+      <AlertPassages key={`passage ${chosen.alertId}`} alert={chosen} />
       {alerts.length > 1 ? (
         <ul className={styles.strip} aria-label={t('incident.alerts')}>
           {alerts.map((alert) => (

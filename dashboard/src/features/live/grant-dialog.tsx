@@ -1,11 +1,17 @@
-import type { CameraPolicy, Grant, NewGrant, Purpose, Sensitivity } from '@patrolhub/protocol'
+import {
+  type CameraPolicy,
+  type Grant,
+  type NewGrant,
+  PURPOSES,
+  type Purpose,
+  type Sensitivity,
+} from '@patrolhub/protocol'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { api } from '../../lib/api.ts'
 import { hubNowMs } from '../../lib/hub-clock.ts'
 import { withGrant } from '../../lib/live-cache.ts'
-import { PURPOSES } from '../../lib/purposes.ts'
 import { grantPoliciesQuery, grantsQuery } from '../../lib/queries.ts'
 import { Button } from '../../ui/button.tsx'
 import { Dialog, DialogActions } from '../../ui/dialog.tsx'

@@ -143,13 +143,19 @@ class DuckdbTimeSeries implements TimeSeries {
     }
   }
 
-  async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
+  async latestPassages(
+    checkpointId: string,
+    scope: string,
+    limit: number,
+    onlyAtMs?: number,
+  ): Promise<Passage[]> {
+    const isThen = onlyAtMs === undefined ? '' : 'and at_ms = $4'
     const rows = (await this.#query(
       `select at_ms, tie_break, edge_id, lane, "speedKmh", "vehicleClass", "plateColour", direction,
          "plateHash" is not null or "plateCipher" is not null
-       from passage where device_id = $1 and region >= $2 and region < $3
+       from passage where device_id = $1 and region >= $2 and region < $3 ${isThen}
        order by at_ms desc, tie_break desc limit ${Math.trunc(limit)}`,
-      [checkpointId, ...regionRange(scope)],
+      [checkpointId, ...regionRange(scope), ...(onlyAtMs === undefined ? [] : [onlyAtMs])],
     )) as LatestRow[]
     return rows.map(
       ([atMs, tieBreak, edgeId, lane, speedKmh, vehicleClass, plateColour, direction, hasPlate]) => ({

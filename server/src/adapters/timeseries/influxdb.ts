@@ -165,10 +165,16 @@ class InfluxTimeSeries implements TimeSeries {
     }
   }
 
-  async latestPassages(checkpointId: string, scope: string, limit: number): Promise<Passage[]> {
+  async latestPassages(
+    checkpointId: string,
+    scope: string,
+    limit: number,
+    onlyAtMs?: number,
+  ): Promise<Passage[]> {
+    const isThen = onlyAtMs === undefined ? '' : `AND time >= ${onlyAtMs}ms AND time < ${onlyAtMs + 1}ms`
     const [series] = await this.#database.queryExactly(
       `SELECT "edge", "lane", "speedKmh", "vehicleClass", "plateColour", "direction", "plateHash", "plateCipher"
-       FROM "passage" WHERE "device" = ${influxText(checkpointId)} AND ${isInside(scope)}
+       FROM "passage" WHERE "device" = ${influxText(checkpointId)} AND ${isInside(scope)} ${isThen}
        ORDER BY time DESC LIMIT ${Math.trunc(limit)}`,
     )
     return (series?.values ?? []).map((row) => {
