@@ -4,9 +4,14 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { edgeTopics, type WatchEntry, type WatchList, type WatchListForEdge } from '@patrolhub/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hashPlate } from '../src/access/plate-keys.ts'
+import { Sealing, secretsKeyOf } from '../src/access/sealing.ts'
+import { openRelational } from '../src/adapters/relational/open.ts'
+import { auditFeature } from '../src/audit/audit-feature.ts'
+import { rehashWatchList } from '../src/watchlist/rehash.ts'
 import { type DashboardSession, signIn } from './support/dashboard-session.ts'
 import { EdgeClient } from './support/edge-client.ts'
-import { runMain, startTestHub, type TestHub, testEnv } from './support/hub.ts'
+import { runMain, silent, startTestHub, type TestHub, testEnv } from './support/hub.ts'
 
 const HASH_KEY = '0f'.repeat(32)
 const PLATE = '豫E·12345'
@@ -18,7 +23,7 @@ let second: DashboardSession
 let elsewhere: DashboardSession
 let operator: DashboardSession
 beforeAll(async () => {
-  hub = await startTestHub({ PATROLHUB_PLATE_HASH_KEY: HASH_KEY })
+  hub = await startTestHub({ PATROLHUB_PLATE_HASH_KEY: HASH_KEY, PATROLHUB_PLATE_READS_PER_HOUR: '1' })
   const person = async (username: string, role: string, scope: string) => {
     const args = ['user', 'add', username, '--role', role, '--scope', scope, '--name', username]
     const { stdout } = await runMain(args, testEnv(hub.dataDir))
@@ -108,7 +113,10 @@ describe('the watch list', () => {
     expect(await second.ask('POST', path, { reason: 'to compare with the report' })).toMatchObject({
       json: { plate: '京A88888' },
     })
+    const again = await second.ask('POST', path, { reason: 'once more' })
+    expect(again).toMatchObject({ status: 429, json: { code: 'HUB_PLATE_LIMIT' } })
     const audit = JSON.stringify((await second.ask('GET', '/api/audit')).json)
+    expect(audit).toContain('plate.refused')
     expect(audit).toContain('watch.revealed')
     expect(audit).toContain('to compare with the report')
     for (const file of ['hub.sqlite', 'hub.sqlite-wal']) {
@@ -117,6 +125,35 @@ describe('the watch list', () => {
     }
     expect(audit).not.toContain('A88888')
   })
+})
+
+it('the watch list gets the hashes of another key, once, and every plate stays what it was', async () => {
+  const relational = await openRelational(hub.config, silent)
+  try {
+    const audit = auditFeature({ config: hub.config, relational })
+    const sealing = new Sealing(secretsKeyOf(hub.dataDir))
+    const rehash = (key: string) => rehashWatchList({ relational, audit, sealing }, key)
+    const hashes = async () => {
+      const rows = await relational.read
+        .selectFrom('watch_entry')
+        .select(['entry_id', 'plate_hash'])
+        .execute()
+      return new Map(rows.map(({ entry_id, plate_hash }) => [entry_id, plate_hash]))
+    }
+    const before = await hashes()
+    const other = '1e'.repeat(32)
+    expect(await rehash(other)).toBe(before.size)
+    const { entryId } = entryOf(await county.ask('POST', '/api/watch-list', wish()))
+    expect((await hashes()).get(entryId), 'the hub still has the former key').toBe(hashOf('豫E12345'))
+    expect(await rehash(other), 'those that have it stay').toBe(1)
+    expect((await hashes()).get(entryId)).toBe(hashPlate('豫E12345', other))
+    expect(await rehash(HASH_KEY)).toBe(before.size + 1)
+    expect(await hashes()).toEqual(new Map([...before, [entryId, hashOf('豫E12345')]]))
+    const record = await relational.read.selectFrom('audit').select('action').execute()
+    expect(record.filter(({ action }) => action === 'watch.rehashed').length).toBe(3)
+  } finally {
+    await relational.close()
+  }
 })
 
 it('a hub without the key of plates says so, and one with a wrong key does not start', async () => {
