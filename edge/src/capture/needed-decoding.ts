@@ -65,7 +65,8 @@ export class NeededDecoding {
     return this.#intervalMs > MAX_KEY_INTERVAL_MS
   }
 
-  take(unit: CompressedUnit): void {
+  /** @param difficulty of the picture, in bytes; see PictureDifficulty. */
+  take(unit: CompressedUnit, difficulty = unit.bytes.length): void {
     this.#seen += 1
     if (unit.isKeyFrame) this.#beginGroup(unit)
     if (!this.#hasKey) return
@@ -76,7 +77,7 @@ export class NeededDecoding {
     if (openMs > MAX_KEY_INTERVAL_MS) this.#intervalMs = Math.max(this.#intervalMs, openMs)
     // While a claim is looked into, what comes is taken for usual: if it is not, a picture will show it.
     const isQuiet = !this.isAwake || this.#isClaimOpen
-    const hasGrown = this.#sizes.observe(unit.bytes.length, unit.isKeyFrame, unit.ptsMs, isQuiet)
+    const hasGrown = this.#sizes.observe(difficulty, unit.isKeyFrame, unit.ptsMs, isQuiet)
     const isForKey = this.#isReordered && this.#sinceKey <= REORDER_PICTURES
     this.#sinceKey += 1
     this.#held.push(unit)

@@ -10,6 +10,7 @@ import { Decoder } from './decoder.ts'
 import type { FrameFormat } from './frame.ts'
 import type { RawFrame } from './frame-assembler.ts'
 import { NeededDecoding } from './needed-decoding.ts'
+import { PictureDifficulty } from './picture-difficulty.ts'
 
 /** A key frame that has not been decoded by then says nothing about the moment any more. */
 const KEY_WAIT_MS = 1000
@@ -30,6 +31,7 @@ export class SelectiveDecoder {
   readonly #options: SelectiveDecoderOptions
   readonly #needed: NeededDecoding
   readonly #watch = new ChangeWatch()
+  readonly #difficulty = new PictureDifficulty()
   #decoder: Decoder | undefined
   #head: readonly Buffer[] | undefined
   /** Decoders whose end is waited for. */
@@ -79,7 +81,7 @@ export class SelectiveDecoder {
       this.#begin(container, head)
     }
     const before = this.#needed.counts.decoded
-    this.#needed.take(unit)
+    this.#needed.take(unit, this.#difficulty.of(unit, container, head))
     if (this.#needed.isAwake) this.#tellWhy()
     else this.#beStill(unit.ptsMs)
     return this.#needed.counts.decoded - before

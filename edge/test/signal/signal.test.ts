@@ -376,7 +376,7 @@ describe('the signal model', () => {
   })
 
   it('finds a series that stands still', async () => {
-    const found = await oddOf(900, 800, (step) => 20 + 3 * odd(step < 820 ? step : 820))
+    const found = await oddOf(900, 800, (step) => 20 + 3 * odd(Math.min(step, 820)))
     const still = found.find(({ reason }) => reason === 'flat-line')
     expect(still!.step).toBeGreaterThan(820)
     expect(still!.step).toBeLessThan(830)
