@@ -254,6 +254,7 @@ function crossProblems(settings: EdgeFile): string[] {
     }
   }
   problems.push(...attempt(() => cameraProblems(settings.cameras)))
+  problems.push(...attempt(() => trafficProblems(settings.checkpoints)))
   problems.push(...attempt(() => mappingProblemsOf(settings)))
   problems.push(...attempt(() => siteBrokerProblems(settings, seen)))
   const users = new Set<string>()
@@ -273,6 +274,29 @@ function crossProblems(settings: EdgeFile): string[] {
     viidIds.add(viidDeviceId)
     if (!seen.get(device.deviceId)?.startsWith('checkpoints')) {
       problems.push(`${place}/viidDeviceId: ${device.deviceId} is no checkpoint`)
+    }
+  }
+  return problems
+}
+
+/** Limits that never apply, and lanes that are named twice or do not exist. */
+function trafficProblems(checkpoints: readonly CheckpointConfig[]): string[] {
+  const problems: string[] = []
+  for (const [index, { lanes, traffic }] of checkpoints.entries()) {
+    const place = `checkpoints/${index}/traffic`
+    const limits = traffic.speeding?.limits ?? []
+    const general = limits.findIndex((limit) => !limit.lanes && !limit.classes)
+    for (let after = general + 1; general >= 0 && after < limits.length; after += 1) {
+      const why = `limits/${general} is for every vehicle, and the first that fits counts; put it last`
+      problems.push(`${place}/speeding/limits/${after}: never applies, since ${why}`)
+    }
+    const named = traffic.wrongWay?.lanes.map(({ lane }) => lane) ?? []
+    for (const [at, lane] of named.entries()) {
+      if (named.indexOf(lane) < at)
+        problems.push(`${place}/wrongWay/lanes/${at}/lane: ${lane} is named twice`)
+    }
+    for (const lane of new Set([...named, ...limits.flatMap((limit) => limit.lanes ?? [])])) {
+      if (lane > lanes) problems.push(`${place}: there is no lane ${lane}, the checkpoint has ${lanes}`)
     }
   }
   return problems

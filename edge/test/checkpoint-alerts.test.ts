@@ -64,7 +64,7 @@ beforeEach(async () => {
           lanes: 2,
           traffic: {
             speeding: { limits: [{ limitKmh: 60 }] },
-            wrongWay: { lanes: [{ lane: 1, direction: 'north' }] },
+            wrongWay: { lanes: [{ lane: 1, wrongDirections: ['south'] }] },
           },
         },
       ],

@@ -63,6 +63,14 @@ cameras:
       rules: [{ kind: loiter }, { kind: running, name: r, zone: [[0,0],[1,0],[1,1]], severity: info, minSeconds: 99,
         schedule: [{ days: [mo], from: "22:00", to: "22:00", timeZone: Mars/Base }] },
         { kind: line-crossing, name: l, severity: info, line: [[0.1, 0.1], [0.1, 0.1]] }, { kind: intrusion, name: z, zone: [[0, 2], [1, 1]], severity: big }] }
+checkpoints:
+  - checkpointId: k
+    name: k
+    region: "410502"
+    lanes: 2
+    traffic:
+      speeding: { limits: [{ limitKmh: 60 }, { limitKmh: 40, classes: [H], lanes: [3] }] }
+      wrongWay: { lanes: [{ lane: 1, wrongDirections: [a] }, { lane: 1, wrongDirections: [b] }] }
 sensors: [{ sensorId: c, region: "410502", name: s, unit: m, quantity: Level }]
 `)
     for (const [place, word] of [
@@ -83,6 +91,9 @@ sensors: [{ sensorId: c, region: "410502", name: s, unit: m, quantity: Level }]
       ['cameras/0/rules/2/line', 'both points are the same'],
       ['cameras/0/rules/3/zone', 'at least 3'],
       ['cameras/0/rules/3/severity', 'critical'],
+      ['checkpoints/0/traffic/speeding/limits/1', 'never applies'],
+      ['checkpoints/0/traffic/wrongWay/lanes/1/lane', 'named twice'],
+      ['checkpoints/0/traffic', 'no lane 3'],
       ['sensors/0/quantity', 'pattern'],
       ['sensors/0/sensorId', 'already the id of cameras/0'],
     ] as const) {

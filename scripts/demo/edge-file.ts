@@ -66,6 +66,8 @@ export function writeEdgeFile(options: EdgeFileOptions): string {
     checkpoints: CHECKPOINTS.map(({ checkpointId, name, region, latitude, longitude, lanes }) => ({
       ...{ checkpointId, name, region, latitude, longitude, lanes },
       flowWindowSeconds: FLOW_WINDOW_SECONDS,
+      // Hardly anybody of the simulated traffic is so fast.
+      traffic: { speeding: { limits: [{ limitKmh: 60 }], cooldownSeconds: 300 } },
       rule,
     })),
     sensors: SENSORS.map(({ sensorId, name, region, latitude, longitude, quantity, unit }) => ({

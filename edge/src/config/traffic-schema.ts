@@ -59,7 +59,7 @@ export const SpeedingRuleConfig = Type.Object(
       maximum: 1000,
       default: 50,
       unit: '%',
-      description: 'from this above the limit it has the severity `grossSeverity`',
+      description: 'beyond this above the limit it has the severity `grossSeverity`',
     }),
     grossSeverity: described(Severity, { default: 'major', description: 'severity of gross speeding' }),
     cooldownSeconds: Cooldown(60),
@@ -74,10 +74,11 @@ export const WrongWayRuleConfig = Type.Object(
       Type.Object(
         {
           lane: Lane,
-          direction: Type.String({
-            minLength: 1,
-            maxLength: 20,
-            description: 'the Direction that vehicles have who go the right way, as the device gives it',
+          wrongDirections: Type.Array(Type.String({ minLength: 1, maxLength: 20 }), {
+            minItems: 1,
+            maxItems: 8,
+            description:
+              'the Direction of vehicles who go the wrong way, as the device gives it; any other says nothing',
           }),
         },
         strict,

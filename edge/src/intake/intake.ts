@@ -88,6 +88,8 @@ interface Checkpoint extends DeviceState {
   config: CheckpointConfig
   read: ReadPassages
   order: OrderBuffer<PassageRecord>
+  /** Alerts that could not be journalled with their passages. */
+  owed: JournalRecord[]
 }
 
 interface Sensor extends DeviceState {
@@ -97,6 +99,8 @@ interface Sensor extends DeviceState {
 }
 
 const RELEASE_EVERY_MS = 100
+/** Of one checkpoint, while the journal refuses. */
+const MAX_OWED = 100
 /** A health record is bounded; with more devices those that need somebody come first. */
 const MAX_DEVICES_IN_HEALTH = 512
 const RANK = { silent: 0, waiting: 2, online: 1 } as const
@@ -133,6 +137,7 @@ export class Intake {
           config,
           read,
           order: new OrderBuffer<PassageRecord>(windowMs),
+          owed: [],
         }
         return [config.checkpointId, checkpoint]
       }),
@@ -275,7 +280,7 @@ export class Intake {
     for (const item of items) this.#pictures.add(checkpoint.deviceId, item, nowMs)
     const found = this.#options.onTaken?.(config, records) ?? []
     const { records: alerts, pictures } = this.#pictures.link(found, 'own passage', nowMs)
-    if (records.length > 0) await this.#options.append([...alerts, ...records])
+    await this.#appendPassages(checkpoint, alerts, records)
     for (const picture of pictures) this.#options.keepPicture?.(picture)
     this.#count(checkpoint, records.length, arrivedAtMs)
     this.#unusablePictures += unusablePictures
@@ -285,6 +290,22 @@ export class Intake {
       performance.now(),
     )
     return this.#answer(message, { ids, refusals })
+  }
+
+  /** An alert is raised once: if it cannot be kept now, it goes with the next passages. */
+  async #appendPassages(
+    { owed }: Checkpoint,
+    alerts: readonly JournalRecord[],
+    records: readonly PassageRecord[],
+  ): Promise<void> {
+    if (records.length === 0) return
+    const due = [...owed.splice(0), ...alerts]
+    try {
+      await this.#options.append([...due, ...records])
+    } catch (error) {
+      owed.push(...due.slice(-MAX_OWED))
+      throw error
+    }
   }
 
   async #takeReadings(sensor: Sensor, message: DeviceMessage): Promise<Taken> {

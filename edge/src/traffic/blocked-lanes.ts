@@ -14,20 +14,28 @@ const ALPHA = 1e-6
 const LEAST_SHARE = 0.03
 /** Vehicles that an hour needs to tell shares. */
 const HOUR_LEAST = 100
-const MAX_LANES = 32
+/** Traffic may come in groups that take one lane, as from a ferry: a run has to be longer than those of late by this factor. */
+const BEYOND_LONGEST = 1.5
+/** By the hour: what was once blocked is not usual for long. */
+const FADING = 0.9
 /** After a pause of the whole checkpoint nothing is known of its lanes. */
 const PAUSE_MS = 10 * 60_000
 
 export interface LaneState {
   lane: number
   share: HoursState
+  longestRun: number
   isBlocked: boolean
 }
 
 interface Lane {
   lane: number
   share: Hours
+  /** Of vehicles in other lanes between two in this one: the longest of late, which fades by the hour. */
+  longestRun: number
   isBlocked: boolean
+  /** Length of the run that was told of last. */
+  toldAt: number
   hourCount: number
   /** Since its last vehicle, and how many have passed in other lanes. */
   emptySinceMs: number
@@ -40,27 +48,44 @@ export class BlockedLanes {
   #hourCount = 0
   #lastMs = Number.NEGATIVE_INFINITY
 
-  constructor(rule: BlockedLaneRuleConfig, states: readonly LaneState[] = []) {
+  /** @param lanes number of lanes: 1 to this. A lane of another number, or 0 for not told, is none. */
+  constructor(rule: BlockedLaneRuleConfig, lanes: number, states: readonly LaneState[] = []) {
     this.#rule = rule
-    for (const { lane, share, isBlocked } of states) this.#add(lane, new Hours(share), isBlocked)
+    for (let lane = 1; lane <= lanes; lane += 1) {
+      const state = states.find((each) => each.lane === lane)
+      this.#lanes.set(lane, {
+        lane,
+        share: new Hours(state?.share),
+        longestRun: state?.longestRun ?? 0,
+        isBlocked: state?.isBlocked ?? false,
+        toldAt: 0,
+        hourCount: 0,
+        emptySinceMs: Number.NEGATIVE_INFINITY,
+        elsewhere: 0,
+      })
+    }
   }
 
   get state(): LaneState[] {
-    return [...this.#lanes.values()].map(({ lane, share, isBlocked }) => ({
+    return [...this.#lanes.values()].map(({ lane, share, longestRun, isBlocked }) => ({
       lane,
       share: share.state,
+      longestRun,
       isBlocked,
     }))
   }
 
   /** @param localMs the time of the passage at the station, as if it were UTC. */
   judge({ atMs, lane }: PassageRecord, localMs: number): Finding[] {
-    const own = this.#lanes.get(lane) ?? this.#add(lane, new Hours(), false)
+    const own = this.#lanes.get(lane)
     if (!own) return []
     if (Math.abs(atMs - this.#lastMs) > PAUSE_MS) this.#forget(atMs)
     this.#lastMs = atMs
     this.#hourCount += 1
     own.hourCount += 1
+    // One that was told of was hardly usual: it raises the limit, no more.
+    const run = own.isBlocked ? Math.min(own.elsewhere, BEYOND_LONGEST * own.toldAt) : own.elsewhere
+    own.longestRun = Math.max(own.longestRun, run)
     own.isBlocked = false
     own.elsewhere = 0
     own.emptySinceMs = atMs
@@ -72,6 +97,7 @@ export class BlockedLanes {
       other.emptySinceMs = Math.min(other.emptySinceMs, atMs)
       if (this.#isBlockedNow(other, atMs, localMs)) {
         other.isBlocked = true
+        other.toldAt = other.elsewhere
         found.push(this.#finding(other, atMs, localMs))
       }
     }
@@ -83,6 +109,7 @@ export class BlockedLanes {
     for (const each of this.#lanes.values()) {
       if (this.#hourCount >= HOUR_LEAST) each.share.learn(hour, each.hourCount / this.#hourCount)
       each.hourCount = 0
+      each.longestRun *= FADING
     }
     this.#hourCount = 0
   }
@@ -90,7 +117,8 @@ export class BlockedLanes {
   #isBlockedNow(lane: Lane, atMs: number, localMs: number): boolean {
     if (lane.isBlocked || atMs - lane.emptySinceMs < this.#rule.minSeconds * 1000) return false
     const share = shareOf(lane, localMs)
-    return share >= LEAST_SHARE && (1 - share) ** lane.elsewhere < ALPHA
+    if (share < LEAST_SHARE || (1 - share) ** lane.elsewhere >= ALPHA) return false
+    return lane.elsewhere > BEYOND_LONGEST * lane.longestRun
   }
 
   #finding(lane: Lane, atMs: number, localMs: number): Finding {
@@ -111,20 +139,6 @@ export class BlockedLanes {
       lane.emptySinceMs = atMs
       lane.elsewhere = 0
     }
-  }
-
-  #add(lane: number, share: Hours, isBlocked: boolean): Lane | undefined {
-    if (this.#lanes.size >= MAX_LANES) return undefined
-    const added: Lane = {
-      lane,
-      share,
-      isBlocked,
-      hourCount: 0,
-      emptySinceMs: this.#lastMs,
-      elsewhere: 0,
-    }
-    this.#lanes.set(lane, added)
-    return added
   }
 }
 

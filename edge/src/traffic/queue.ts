@@ -9,8 +9,11 @@ import { Hours, type HoursState } from './hours.ts'
 
 /** What "the last vehicles" are. */
 const VEHICLES = 20
+/** Fewer in the time below are no queue, however slow they are. */
 const LEAST_VEHICLES = 8
-const WITHIN_MS = 5 * 60_000
+const WITHIN_MS = 2 * 60_000
+/** After a pause of the road this long nothing is known of it; a queue may well stand for less. */
+const PAUSE_MS = 30 * 60_000
 /** A queue is over when vehicles are this much faster than what made it one. */
 const OVER = 1.5
 /** Speeds of an hour that are kept, evenly. */
@@ -47,7 +50,11 @@ export class Queue {
     if (speedKmh === undefined) return undefined
     this.#remember(speedKmh)
     const lastMs = this.#last.at(-1)?.atMs
-    if (lastMs !== undefined && (atMs - lastMs > WITHIN_MS || atMs < lastMs - WITHIN_MS)) this.#forget()
+    if (lastMs !== undefined && Math.abs(atMs - lastMs) > WITHIN_MS) {
+      this.#last = []
+      this.#sinceMs = undefined
+      if (Math.abs(atMs - lastMs) > PAUSE_MS) this.#isQueued = false
+    }
     this.#last.push({ atMs, speedKmh })
     if (this.#last.length > VEHICLES) this.#last.shift()
     const recent = this.#last.filter((each) => atMs - each.atMs < WITHIN_MS)
@@ -111,13 +118,6 @@ export class Queue {
       const place = Math.floor(Math.random() * this.#hourSeen)
       if (place < HOUR_SPEEDS) this.#hourSpeeds[place] = speedKmh
     }
-  }
-
-  /** After a pause nothing is known of the road. */
-  #forget(): void {
-    this.#last = []
-    this.#isQueued = false
-    this.#sinceMs = undefined
   }
 }
 

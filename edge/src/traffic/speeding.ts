@@ -19,8 +19,8 @@ export class Speeding {
     if (speedKmh === undefined) return undefined
     const { limits, tolerancePercent, grossPercent, severity, grossSeverity } = this.#rule
     const limitKmh = limits.find((limit) => fits(limit, lane, vehicleClass))?.limitKmh
-    if (limitKmh === undefined || speedKmh <= limitKmh * (1 + tolerancePercent / 100)) return undefined
-    const isGross = speedKmh >= limitKmh * (1 + grossPercent / 100)
+    if (limitKmh === undefined || !isAbove(speedKmh, limitKmh, tolerancePercent)) return undefined
+    const isGross = isAbove(speedKmh, limitKmh, grossPercent)
     // One that is a danger is told of though others have just been told of.
     const count = this.#any.admit(atMs, isGross && this.#gross.admit(atMs) > 0)
     if (count === 0) return undefined
@@ -41,6 +41,11 @@ export class Speeding {
       },
     }
   }
+}
+
+/** Without the rounding of a division: exactly the limit and its tolerance is not above it. */
+function isAbove(speedKmh: number, limitKmh: number, percent: number): boolean {
+  return speedKmh * 100 > limitKmh * (100 + percent)
 }
 
 function fits({ lanes, classes }: SpeedLimit, lane: number, vehicleClass: string | undefined): boolean {

@@ -54,13 +54,13 @@ export class Traffic {
     this.#options = options
     this.#log = options.log
     const states = options.states.load()
-    for (const { checkpointId, traffic, timeZone } of options.checkpoints) {
+    for (const { checkpointId, traffic, timeZone, lanes } of options.checkpoints) {
       const saved = this.#read(checkpointId, states.get(nameOf(checkpointId)))
       this.#checkpoints.set(checkpointId, {
         speeding: traffic.speeding && new Speeding(traffic.speeding),
         wrongWay: traffic.wrongWay && new WrongWay(traffic.wrongWay),
         queue: new Queue(traffic.queue, saved?.queue),
-        lanes: new BlockedLanes(traffic.blockedLane, saved?.lanes),
+        lanes: new BlockedLanes(traffic.blockedLane, lanes, saved?.lanes),
         offsetMs: offsetMinutes(timeZone) * 60_000,
         hourBeganMs: undefined,
         isChanged: false,

@@ -6,19 +6,22 @@ import type { Finding } from './finding.ts'
 
 export class WrongWay {
   readonly #severity: WrongWayRuleConfig['severity']
-  readonly #rightWay: ReadonlyMap<number, string>
+  readonly #wrong: ReadonlyMap<number, ReadonlySet<string>>
   readonly #cooldown: Cooldown
 
   constructor({ severity, cooldownSeconds, lanes }: WrongWayRuleConfig) {
     this.#severity = severity
-    this.#rightWay = new Map(lanes.map(({ lane, direction }) => [lane, direction.toLowerCase()]))
+    this.#wrong = new Map(
+      lanes.map(({ lane, wrongDirections }) => [
+        lane,
+        new Set(wrongDirections.map((each) => each.toLowerCase())),
+      ]),
+    )
     this.#cooldown = new Cooldown(cooldownSeconds)
   }
 
   judge({ atMs, lane, direction }: PassageRecord): Finding | undefined {
-    const rightWay = this.#rightWay.get(lane)
-    if (rightWay === undefined || direction === undefined || direction.toLowerCase() === rightWay)
-      return undefined
+    if (direction === undefined || !this.#wrong.get(lane)?.has(direction.toLowerCase())) return undefined
     const count = this.#cooldown.admit(atMs)
     if (count === 0) return undefined
     const others = count > 1 ? ` ${count - 1} more did so since the last alert.` : ''

@@ -84,7 +84,7 @@ describe('the guide for devices', () => {
     )
     const [checkpoint] = loadEdgeConfig(`${file}.limits`).checkpoints
     expect(checkpoint!.traffic.speeding!.limits.map(({ limitKmh }) => limitKmh)).toEqual([60, 80, 60])
-    expect(checkpoint!.traffic.wrongWay!.lanes).toEqual([{ lane: 1, direction: '1' }])
+    expect(checkpoint!.traffic.wrongWay!.lanes).toEqual([{ lane: 1, wrongDirections: ['2'] }])
   })
 
   it('shows what a mapping makes of a message, and what was refused', async () => {

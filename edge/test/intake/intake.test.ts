@@ -2,6 +2,7 @@ import { createDecipheriv, createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectSocket, createServer } from 'node:net'
 import {
+  type AlertRecord,
   deviceTopics,
   type JournalRecord,
   type PassageRecord,
@@ -119,6 +120,32 @@ describe('the intake', () => {
     world.appendFails = false
     await (await gate()).publishAsync(deviceTopics.passages('gate'), PASSAGE, { qos: 1, dup: true })
     expect(records).toHaveLength(1)
+  })
+
+  it('keeps an alert that could not be journalled for the next passages of its checkpoint', async () => {
+    const alert = { kind: 'alert', alertId: 'a', deviceId: 'gate', facts: {}, evidenceIds: [] }
+    let isRaised = false
+    await intake.close()
+    intake = new Intake(
+      world.options({
+        onTaken: () => {
+          // A rule that has spoken is silent for a while.
+          const alerts = isRaised ? [] : [alert as unknown as AlertRecord]
+          isRaised = true
+          return alerts
+        },
+      }),
+    )
+    await intake.start()
+    world.appendFails = true
+    const device = await gate()
+    device.publish(deviceTopics.passages('gate'), PASSAGE, { qos: 1 })
+    await new Promise<void>((resolve) => device.once('close', () => resolve()))
+    world.appendFails = false
+    const again = await gate()
+    for (let count = 0; count < 2; count += 1)
+      await again.publishAsync(deviceTopics.passages('gate'), PASSAGE, { qos: 1 })
+    expect(records.map(({ kind }) => kind)).toEqual(['alert', 'passage', 'passage'])
   })
 
   it('takes a message that is sent again only once, and equal messages that are not marked so each', async () => {
