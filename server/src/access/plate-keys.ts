@@ -23,7 +23,7 @@ export type OpenedPlate =
 
 /**
  * Keys by version, one a line or with commas between: `version:` and 64 hexadecimal digits, or the digits alone for
- * version 1, as in an edge's file. `problems` name each line that does not fit by its number and never repeat a key.
+ * version 1, as in an edge's file. `problems` name each key that does not fit by its place and never repeat it.
  */
 export function readPlateKeys(text: string): { keys: Map<number, Buffer>; problems: string[] } {
   const keys = new Map<number, Buffer>()
@@ -31,9 +31,10 @@ export function readPlateKeys(text: string): { keys: Map<number, Buffer>; proble
   const problems: string[] = []
   const lines = text
     .split(/[\n,]/)
-    .map((line, index) => ({ line: line.trim(), place: `key ${index + 1}` }))
-    .filter(({ line }) => line !== '')
-  for (const { line, place } of lines) {
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+  for (const [index, line] of lines.entries()) {
+    const place = `key ${index + 1}`
     const match = LINE.exec(line)
     if (!match) {
       problems.push(`${place}: expected \`version:\` and 64 hexadecimal digits (openssl rand -hex 32)`)
