@@ -8,7 +8,7 @@ import { WORST_AT } from '../../edge/src/signal/series-model.ts'
 import { WORST } from '../../edge/src/signal/worst-episodes.ts'
 
 /** From half below to half above an episode's measure, in natural logarithms, it is passed more and more. */
-export const PASSING = 0.8
+export const PASSING = 1.1
 /** Beyond the worst episode: 1 at this distance in natural logarithms. */
 export const BEYOND = 1.5
 

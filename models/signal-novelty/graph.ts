@@ -1,7 +1,7 @@
 /**
  * The trained model as an ONNX graph. One row in (see edge/src/signal/series-model.ts). Out come the anomaly score, what
  * each measure contributed to it, and the expected value with its spread:
- *   evidence = 2 mean over episodes of clip((level - episode) / 0.8 + 0.5) + clip((level - worst) / 1.5)
+ *   evidence = 2 mean over episodes of clip((level - episode) / 1.1 + 0.5) + clip((level - worst) / 1.5)
  *   score = sigmoid(bias + sum of weight * evidence)
  *   expected = sum of share * forecast, share = error^-4 over the sum of all error^-4
  * Every number of a row's output depends on that row alone: sums are taken along the row, never by matrix products, and

@@ -24,12 +24,12 @@ export interface Stretch {
   evidence: Float32Array
 }
 
-const SERIES = 200
+const SERIES = 600
 const SEED = 11
 const ROUNDS = 20
 const BATCH = 64
 const LEARNING_RATE = 0.005
-const DECAY = 5e-3
+const DECAY = 1e-2
 /** Before, a series is too young to be like itself. */
 const FIRST_CALM = 200
 const DAY_MS = 86_400_000

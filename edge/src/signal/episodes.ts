@@ -5,13 +5,15 @@
 import type { StateBlock } from './state-block.ts'
 
 /** Scores with log-odds below this are no news at all. */
-const FAINT = -1.2
+const FAINT = -1.05
 const DAY_MS = 86_400_000
 /** An episode is over after a day, or after this many values. */
 const LEAST_VALUES = 72
 const MOST_VALUES = 288
+/** It is no longer than this share of the series: what is young is not silenced for most of its life. */
+const MOST_SHARE = 1 / 3
 /** Right after a report, the next has to be stronger by this. */
-const MARGIN = 2
+const MARGIN = 1.75
 
 export class Episodes {
   /** Strength of the last report, and the number of its value. */
@@ -25,7 +27,8 @@ export class Episodes {
   admit(score: number, count: number, stepMs: number): number {
     const strength = Math.log(score / (1 - score)) - FAINT
     if (!(strength > 0)) return 0
-    const length = Math.min(MOST_VALUES, Math.max(LEAST_VALUES, DAY_MS / stepMs))
+    const usual = Math.min(MOST_VALUES, Math.max(LEAST_VALUES, DAY_MS / stepMs))
+    const length = Math.max(1, Math.min(usual, MOST_SHARE * count))
     const age = (count - this.#last[1]!) / length
     const needed = age >= 1 ? 0 : (this.#last[0]! + MARGIN) * (1 - age)
     if (strength <= needed) return 0

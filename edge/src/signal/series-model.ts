@@ -32,6 +32,8 @@ const LARGEST = 1e15
 const FIRST_STEP_MS = 1000
 /** A pause is longer than this many steps. */
 const PAUSE_STEPS = 1.8
+/** A value may repeat as often by chance: whole numbers do, and speeds at the limit. */
+const CHANCE_REPEATS = 2
 
 /** A distance from the level that this share of the values pass, and how fast it is learned. */
 const RARE_SHARE = 0.02
@@ -156,7 +158,7 @@ export class SeriesModel {
     const measures = this.#measures
     numbers[SAME_VALUES] = count > 0 && value === numbers[LAST_VALUE] ? numbers[SAME_VALUES]! + 1 : 0
     numbers[LAST_VALUE] = value
-    measures[STANDSTILL_AT] = numbers[SAME_VALUES]!
+    if (numbers[SAME_VALUES]! > CHANCE_REPEATS) measures[STANDSTILL_AT] = numbers[SAME_VALUES]!
     // How odd the values are, each by itself: over the last hours against the last days.
     const distance = measures[COMPRESSED_OFF_LEVEL_AT]!
     const rare = numbers[RARE_DISTANCE]!

@@ -6,7 +6,7 @@ import type { StateBlock } from './state-block.ts'
 
 export const WORST = 10
 /** Values that belong to one episode. */
-const EPISODE_VALUES = 24
+const EPISODE_VALUES = 48
 const FADING = 1e-4
 /** The first values of a series are all news. */
 const FIRST_COUNT = 10
