@@ -1,6 +1,6 @@
 /**
- * What happens in the clips of the assets page, as a person saw it looking at two pictures a second, and the rules that
- * should say so. Seconds of the clip. `unsure` are times in which one may or may not speak of the event (somebody walks
+ * What happens in the clips of the assets page, as a person saw it looking at two pictures a second, and in the scenes
+ * that are put together from them (scenes.ts), and the rules that should say so. Seconds of the clip. `unsure` are times in which one may or may not speak of the event (somebody walks
  * on the very border of the zone): alerts in them count neither way.
  */
 
@@ -195,5 +195,59 @@ export const ANNOTATIONS: readonly AnnotatedClip[] = [
       { rule: 'crowd at the lamp', fromSeconds: 0, toSeconds: 14 },
       { rule: 'crowd at the lamp', fromSeconds: 44, toSeconds: 79.5 },
     ],
+  },
+  {
+    clip: 'bag-on-path',
+    seconds: 79.5,
+    rules: RARE,
+    events: [
+      {
+        rule: 'left object',
+        fromSeconds: 32,
+        toSeconds: 79.5,
+        what: 'a bag, since 17 s, while the light changes',
+      },
+      { rule: 'stopped vehicle', fromSeconds: 10, toSeconds: 79.5, what: 'a van and a car are parked' },
+    ],
+    unsure: [],
+  },
+  {
+    clip: 'bag-indoors',
+    seconds: 139,
+    rules: RARE,
+    events: [
+      {
+        rule: 'left object',
+        fromSeconds: 55,
+        toSeconds: 139,
+        what: 'a bag, since 40 s, in a coarse picture',
+      },
+    ],
+    unsure: [],
+  },
+  {
+    clip: 'stands-still',
+    seconds: 124.5,
+    rules: RARE,
+    events: [
+      { rule: 'stopped vehicle', fromSeconds: 10, toSeconds: 124.5, what: 'a van and a car are parked' },
+    ],
+    // Nothing moves from 30 to 75 s, as if time stood still.
+    unsure: [{ rule: 'frozen', fromSeconds: 30, toSeconds: 80 }],
+  },
+  {
+    clip: 'parked-car',
+    seconds: 78,
+    rules: RARE,
+    events: [
+      {
+        rule: 'stopped vehicle',
+        fromSeconds: 10,
+        toSeconds: 41,
+        what: 'a car stands there from the beginning',
+      },
+      { rule: 'removed object', fromSeconds: 56, toSeconds: 78, what: 'it drives away at 40 s' },
+    ],
+    unsure: [],
   },
 ]

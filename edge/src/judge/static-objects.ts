@@ -3,37 +3,32 @@
  * brightness of a frame and the boxes of tracked objects in, changes that stand still out. Pure: time comes with the
  * frames.
  *
- * Two backgrounds are kept (after Porikli et al. 2008, "Robust detection of abandoned and removed objects in complex
- * surveillance videos"): a slow one, how the place has looked for minutes, and a fast one, how it has looked for
- * seconds. Where the fast one has settled on something that the slow one does not know, something stands still that was
- * not there. Cells under a tracked object are left out of both, so that a person who waits does not become a bag.
- * Whether a thing came or went is told by its outline: the picture that has the stronger edge there shows the thing.
+ * What stands still and was not there is told by two backgrounds (backgrounds.ts). Cells under a tracked object are
+ * left out of both, and a change that has the place and size of a tracked object is that one, so that a person who
+ * waits does not become a bag, even if the detector misses them now and then. Whether a thing came or went is told by
+ * its outline: the picture that has the stronger edge there shows the thing.
  */
 import type { NormBox } from '@patrolhub/protocol'
-import { iou } from '../track/tracker.ts'
+import { iou, shareInside } from '../track/tracker.ts'
+import { Backgrounds } from './backgrounds.ts'
 import type { Luma } from './luma.ts'
 
-/** How fast the backgrounds follow, ms: the time in which they take in 63 % of a change. */
-const FAST_MS = 2500
-const SLOW_MS = 600_000
-/** A cell is judged when it has been seen for this long: somebody who stood there at first is no part of the place. */
-const LEARN_MS = 5000
-/** Up to this time a cell simply takes what it sees. */
-const TAKE_MS = 1000
-/** A difference of this many grey values is seen. */
-const MIN_CHANGE = 18
-/** The picture has settled where it is this near the fast background. */
-const SETTLED = 12
-/** When more than this part of the picture has changed, the light has, or the camera was moved: all is learned anew. */
+/** When more than this part of the picture has changed, the camera was moved: all is learned anew. */
 const ALL_CHANGED = 0.3
 /** Boxes of tracked objects are widened by this part: a detector cuts off hands and shadows. */
 const BOX_MARGIN = 0.15
 /** An object is the same one when its box overlaps by this much with the one before. */
 const SAME_IOU = 0.3
+/** … or one of them lies by this part in the other: an object becomes visible, or is hidden, bit by bit. */
+const SAME_INSIDE = 0.7
+/** … and it is the one that is tracked when its box overlaps by this much with that one's. */
+const TRACKED_IOU = 0.4
 /** It may be hidden by passers-by for this long. */
 const HIDDEN_MS = 10_000
 /** Smaller spots are noise. */
 const MIN_CELLS = 6
+/** A thing differs by this many grey values in the mean; where light falls otherwise, it is less. */
+const MIN_CONTRAST = 23
 /** The outline has to be this much stronger on one side to decide. */
 const EDGE_RATIO = 1.25
 
@@ -59,11 +54,7 @@ interface Blob {
 
 export class StaticObjects {
   readonly #keepMs: number
-  #slow: Float32Array | undefined
-  #fast = new Float32Array(0)
-  #size = { width: 0, height: 0 }
-  /** How long each cell has been seen with nothing tracked before it. */
-  #seenMs = new Float32Array(0)
+  #place: Backgrounds | undefined
   #lastMs = 0
   #objects: StaticObject[] = []
   #nextId = 1
@@ -75,175 +66,145 @@ export class StaticObjects {
 
   /** The changes that stand still now, oldest first. `tracked` are the boxes of objects that are followed. */
   observe(luma: Luma, tracked: readonly NormBox[], atMs: number): StaticObject[] {
-    if (
-      !this.#slow ||
-      luma.width !== this.#size.width ||
-      luma.height !== this.#size.height ||
-      atMs <= this.#lastMs
-    ) {
-      this.#begin(luma, atMs)
-      return []
-    }
+    const place = this.#place
+    if (!place || luma.width !== place.width || luma.height !== place.height || atMs <= this.#lastMs)
+      return this.#begin(luma, atMs)
     const elapsedMs = Math.min(5000, atMs - this.#lastMs)
     this.#lastMs = atMs
-    const hidden = this.#hiddenBy(tracked)
-    const changed = this.#update(luma, hidden, elapsedMs)
-    if (changed.count > ALL_CHANGED * luma.data.length) {
-      this.#begin(luma, atMs)
-      return []
+    const changed = place.follow(luma, hiddenBy(tracked, place), elapsedMs)
+    if (changed.count > ALL_CHANGED * luma.data.length) return this.#begin(luma, atMs)
+    for (const blob of blobsOf(changed.mask, place)) {
+      if (place.isShift(blob.cells)) place.accept(blob.cells)
+      else if (contrastOf(blob, place) >= MIN_CONTRAST) this.#match(blob, luma, place, atMs)
     }
-    for (const blob of this.#blobs(changed.mask)) this.#match(blob, luma, atMs)
-    this.#objects = this.#objects.filter((object) => atMs - object.lastSeenMs <= HIDDEN_MS)
-    this.#absorb(atMs)
+    this.#objects = this.#objects.filter(
+      ({ lastSeenMs, boxNorm }) =>
+        atMs - lastSeenMs <= HIDDEN_MS && !tracked.some((box) => iou(box, boxNorm) >= TRACKED_IOU),
+    )
+    this.#absorb(place, atMs)
     return [...this.#objects]
   }
 
-  #begin(luma: Luma, atMs: number): void {
-    this.#slow = luma.data.slice()
-    this.#fast = luma.data.slice()
-    this.#size = { width: luma.width, height: luma.height }
-    this.#seenMs = new Float32Array(luma.data.length)
+  #begin(luma: Luma, atMs: number): StaticObject[] {
+    this.#place = new Backgrounds(luma)
     this.#lastMs = atMs
     this.#objects = []
+    return []
   }
 
-  /** 1 where a tracked object is. */
-  #hiddenBy(tracked: readonly NormBox[]): Uint8Array {
-    const { width, height } = this.#size
-    const hidden = new Uint8Array(width * height)
-    for (const [x1, y1, x2, y2] of tracked) {
-      const dx = (x2 - x1) * BOX_MARGIN
-      const dy = (y2 - y1) * BOX_MARGIN
-      const left = Math.max(0, Math.floor((x1 - dx) * width))
-      const right = Math.min(width, Math.ceil((x2 + dx) * width))
-      const bottom = Math.min(height, Math.ceil((y2 + dy) * height))
-      for (let y = Math.max(0, Math.floor((y1 - dy) * height)); y < bottom; y += 1) {
-        hidden.fill(1, y * width + left, y * width + Math.max(left, right))
-      }
-    }
-    return hidden
-  }
-
-  /** Lets both backgrounds follow the picture and marks the cells where something stands still that is new. */
-  #update(luma: Luma, hidden: Uint8Array, elapsedMs: number): { mask: Uint8Array; count: number } {
-    const slow = this.#slow!
-    const fast = this.#fast
-    const seenMs = this.#seenMs
-    const fastPart = 1 - Math.exp(-elapsedMs / FAST_MS)
-    const slowPart = 1 - Math.exp(-elapsedMs / SLOW_MS)
-    const mask = new Uint8Array(slow.length)
-    let count = 0
-    for (let index = 0; index < slow.length; index += 1) {
-      if (hidden[index]) continue
-      const value = luma.data[index]!
-      if (seenMs[index]! < LEARN_MS) {
-        const part = seenMs[index]! < TAKE_MS ? 1 : fastPart
-        seenMs[index]! += elapsedMs
-        fast[index]! += (value - fast[index]!) * part
-        slow[index] = fast[index]!
-        continue
-      }
-      const near = value - fast[index]!
-      fast[index]! += near * fastPart
-      const isNew = Math.abs(fast[index]! - slow[index]!) > MIN_CHANGE
-      // What is new is told of before it is learned; all else, as dusk, is followed.
-      if (!isNew) slow[index]! += (value - slow[index]!) * slowPart
-      else if (Math.abs(near) < SETTLED) {
-        mask[index] = 1
-        count += 1
-      }
-    }
-    return { mask, count }
-  }
-
-  /** Connected cells (8 neighbours). Takes the mask apart. */
-  #blobs(mask: Uint8Array): Blob[] {
-    const { width, height } = this.#size
-    const blobs: Blob[] = []
-    for (let start = 0; start < mask.length; start += 1) {
-      if (!mask[start]) continue
-      mask[start] = 0
-      const cells = [start]
-      const blob: Blob = { cells, x1: width, y1: height, x2: 0, y2: 0 }
-      for (let next = 0; next < cells.length; next += 1) {
-        const x = cells[next]! % width
-        const y = Math.floor(cells[next]! / width)
-        blob.x1 = Math.min(blob.x1, x)
-        blob.x2 = Math.max(blob.x2, x)
-        blob.y1 = Math.min(blob.y1, y)
-        blob.y2 = Math.max(blob.y2, y)
-        for (let ny = Math.max(0, y - 1); ny <= Math.min(height - 1, y + 1); ny += 1) {
-          for (let nx = Math.max(0, x - 1); nx <= Math.min(width - 1, x + 1); nx += 1) {
-            const neighbour = ny * width + nx
-            if (!mask[neighbour]) continue
-            mask[neighbour] = 0
-            cells.push(neighbour)
-          }
-        }
-      }
-      if (cells.length >= MIN_CELLS) blobs.push(blob)
-    }
-    return blobs
-  }
-
-  #match(blob: Blob, luma: Luma, atMs: number): void {
-    const { width, height } = this.#size
+  #match(blob: Blob, luma: Luma, place: Backgrounds, atMs: number): void {
+    const { width, height } = place
     const boxNorm: NormBox = [
       blob.x1 / width,
       blob.y1 / height,
       (blob.x2 + 1) / width,
       (blob.y2 + 1) / height,
     ]
-    const known = this.#objects.find((object) => iou(object.boxNorm, boxNorm) >= SAME_IOU)
     const seen = {
       boxNorm,
       area: blob.cells.length / (width * height),
-      contrast: this.#contrast(blob),
-      kind: this.#kindOf(blob, luma),
+      contrast: contrastOf(blob, place),
+      kind: kindOf(blob, luma, place),
       lastSeenMs: atMs,
     }
-    if (known) Object.assign(known, seen)
-    else {
+    const [oldest, ...pieces] = this.#objects.filter((object) => isSame(object.boxNorm, boxNorm))
+    if (!oldest) {
       this.#objects.push({ id: this.#nextId, sinceMs: atMs, ...seen })
       this.#nextId += 1
+      return
     }
-  }
-
-  #contrast({ cells }: Blob): number {
-    const sum = cells.reduce((all, cell) => all + Math.abs(this.#fast[cell]! - this.#slow![cell]!), 0)
-    return sum / cells.length
-  }
-
-  /** Compares the edges along the outline in the picture and in the slow background. */
-  #kindOf({ cells }: Blob, luma: Luma): StaticObject['kind'] {
-    const { width, height } = this.#size
-    const inside = new Set(cells)
-    let now = 0
-    let before = 0
-    for (const cell of cells) {
-      for (const step of [1, -1, width, -width]) {
-        const outer = cell + step
-        if (inside.has(outer) || outer < 0 || outer >= width * height) continue
-        now += Math.abs(luma.data[outer]! - this.#fast[cell]!)
-        before += Math.abs(this.#slow![outer]! - this.#slow![cell]!)
-      }
-    }
-    return before > now * EDGE_RATIO ? 'removed' : 'left'
+    this.#objects = this.#objects.filter((object) => !pieces.includes(object))
+    // A part of it, because the rest is hidden just now.
+    if (seen.area * 2 < oldest.area) oldest.lastSeenMs = atMs
+    else Object.assign(oldest, seen)
   }
 
   /** What has been told of becomes part of the place. */
-  #absorb(atMs: number): void {
-    const { width } = this.#size
-    this.#objects = this.#objects.filter((object) => {
-      if (atMs - object.sinceMs < this.#keepMs) return true
-      const [x1, y1, x2, y2] = object.boxNorm
-      const { height } = this.#size
-      for (let y = Math.floor(y1 * height); y < y2 * height; y += 1) {
-        for (let x = Math.floor(x1 * width); x < x2 * width; x += 1) {
-          this.#slow![y * width + x] = this.#fast[y * width + x]!
-        }
-      }
+  #absorb(place: Backgrounds, atMs: number): void {
+    this.#objects = this.#objects.filter(({ sinceMs, boxNorm: [x1, y1, x2, y2] }) => {
+      if (atMs - sinceMs < this.#keepMs) return true
+      const { width, height } = place
+      const cells: number[] = []
+      for (let y = Math.floor(y1 * height); y < y2 * height; y += 1)
+        for (let x = Math.floor(x1 * width); x < x2 * width; x += 1) cells.push(y * width + x)
+      place.accept(cells)
       return false
     })
   }
+}
+
+function isSame(a: NormBox, b: NormBox): boolean {
+  return iou(a, b) >= SAME_IOU || shareInside(a, b) >= SAME_INSIDE || shareInside(b, a) >= SAME_INSIDE
+}
+
+type Grid = Pick<Luma, 'width' | 'height'>
+
+/** 1 where a tracked object is. */
+function hiddenBy(tracked: readonly NormBox[], { width, height }: Grid): Uint8Array {
+  const hidden = new Uint8Array(width * height)
+  for (const [x1, y1, x2, y2] of tracked) {
+    const dx = (x2 - x1) * BOX_MARGIN
+    const dy = (y2 - y1) * BOX_MARGIN
+    const left = Math.max(0, Math.floor((x1 - dx) * width))
+    const right = Math.min(width, Math.ceil((x2 + dx) * width))
+    const bottom = Math.min(height, Math.ceil((y2 + dy) * height))
+    for (let y = Math.max(0, Math.floor((y1 - dy) * height)); y < bottom; y += 1) {
+      hidden.fill(1, y * width + left, y * width + Math.max(left, right))
+    }
+  }
+  return hidden
+}
+
+/** Connected cells (8 neighbours). Takes the mask apart. */
+function blobsOf(mask: Uint8Array, { width, height }: Grid): Blob[] {
+  const blobs: Blob[] = []
+  for (let start = 0; start < mask.length; start += 1) {
+    if (!mask[start]) continue
+    mask[start] = 0
+    const cells = [start]
+    const blob: Blob = { cells, x1: width, y1: height, x2: 0, y2: 0 }
+    for (let next = 0; next < cells.length; next += 1) {
+      const x = cells[next]! % width
+      const y = Math.floor(cells[next]! / width)
+      blob.x1 = Math.min(blob.x1, x)
+      blob.x2 = Math.max(blob.x2, x)
+      blob.y1 = Math.min(blob.y1, y)
+      blob.y2 = Math.max(blob.y2, y)
+      for (let ny = Math.max(0, y - 1); ny <= Math.min(height - 1, y + 1); ny += 1) {
+        for (let nx = Math.max(0, x - 1); nx <= Math.min(width - 1, x + 1); nx += 1) {
+          const neighbour = ny * width + nx
+          if (!mask[neighbour]) continue
+          mask[neighbour] = 0
+          cells.push(neighbour)
+        }
+      }
+    }
+    if (cells.length >= MIN_CELLS) blobs.push(blob)
+  }
+  return blobs
+}
+
+function contrastOf({ cells }: Blob, { fast, slow }: Backgrounds): number {
+  const sum = cells.reduce((all, cell) => all + Math.abs(fast[cell]! - slow[cell]!), 0)
+  return sum / cells.length
+}
+
+/** Compares the edges along the outline in the picture and in the slow background. */
+function kindOf(
+  { cells }: Blob,
+  luma: Luma,
+  { fast, slow, width, height }: Backgrounds,
+): StaticObject['kind'] {
+  const inside = new Set(cells)
+  let now = 0
+  let before = 0
+  for (const cell of cells) {
+    for (const step of [1, -1, width, -width]) {
+      const outer = cell + step
+      if (inside.has(outer) || outer < 0 || outer >= width * height) continue
+      now += Math.abs(luma.data[outer]! - fast[cell]!)
+      before += Math.abs(slow[outer]! - slow[cell]!)
+    }
+  }
+  return before > now * EDGE_RATIO ? 'removed' : 'left'
 }
