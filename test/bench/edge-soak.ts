@@ -20,6 +20,7 @@ const cameras = Number(values.cameras)
 if (!(minutes > 0) || !(cameras >= 1)) throw new Error('--minutes and --cameras take a number above 0')
 
 const SAMPLE_MS = 2000
+const TELL_MS = 5 * 60_000
 const AWAY = { everyMs: 300_000, forMs: 60_000 }
 /** What an edge may grow by; a leak of one frame a minute is more. */
 const BAR_MB_PER_HOUR = 20
@@ -44,6 +45,8 @@ try {
     if (wantsAway !== isAway) await (wantsAway ? stand.hubAway() : stand.hubBack())
     isAway = wantsAway
     samples.push({ atMs, mb: residentMb(edge.child.pid!) })
+    if (atMs % TELL_MS < SAMPLE_MS)
+      console.log(`  ${Math.round(atMs / 60_000)} min: ${samples.at(-1)!.mb} MB`)
     await delay(SAMPLE_MS)
   }
   clearInterval(readings)
