@@ -42,6 +42,7 @@ import type { Incidents } from './incidents/incidents.ts'
 import { incidentsFeature } from './incidents/incidents-feature.ts'
 import { ingestFeature } from './ingest/ingest.ts'
 import { createMetrics, observe } from './metrics.ts'
+import { passageRoutes } from './passages/passage-routes.ts'
 import { plansFeature } from './plans/plans-feature.ts'
 import { keyUse } from './plates/key-use.ts'
 import { plateRoutes } from './plates/plate-routes.ts'
@@ -386,6 +387,8 @@ async function compose(config: HubConfig, log: Logger, stack: AsyncDisposableSta
       count: (outcome) => metrics.platesRead.inc({ outcome }),
     }),
   )
+  const { plateHashKey } = config
+  await app.register(passageRoutes({ relational, timeseries, audit, limit: readingLimit, plateHashKey }))
   await app.register(edgeAccessRoutes({ relational, audit, credentials }))
   await app.register(analytics.routes)
   await serveDashboard(app, config.dashboardDir, log)

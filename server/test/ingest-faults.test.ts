@@ -99,6 +99,7 @@ function forward(store: TimeSeries): Omit<TimeSeries, 'append'> {
     plates: store.plates,
     passage: (place) => store.passage(place),
     runRetention: (rawFrom, sumsFrom, kept) => store.runRetention(rawFrom, sumsFrom, kept),
+    searchPassages: (query) => store.searchPassages(query),
     latestPassages: (...question) => store.latestPassages(...question),
     count: (scope) => store.count(scope),
     ping: () => store.ping(),

@@ -3,8 +3,8 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDuckdb } from '../src/adapters/timeseries/duckdb.ts'
 import { openInfluxdb } from '../src/adapters/timeseries/influxdb.ts'
-import { passagePlaceOf } from '../src/ports/passage-id.ts'
-import type { FlowQuery, Point, RawFrom, TimeSeries } from '../src/ports/timeseries.ts'
+import { type PassagePlace, passagePlaceOf } from '../src/ports/passage-id.ts'
+import type { FlowQuery, PassageQuery, Point, RawFrom, TimeSeries } from '../src/ports/timeseries.ts'
 import { findInfluxd, startInfluxd } from './support/influxd.ts'
 import { ENGINES, type OpenEngine, requireInfluxdb } from './support/time-series-engines.ts'
 
@@ -119,6 +119,68 @@ describe.each(ENGINES)('time series in $name', ({ open }) => {
       { passageId: expect.any(String), atMs: atMs + 1000, lane: 3, hasPlate: false },
       { passageId: expect.any(String), atMs, ...full },
     ])
+  })
+
+  it('finds passages by whatever is known of them, page by page, in one order', async () => {
+    const fromMs = T0 + 30_000_000
+    const hash = (index: number) => String(index % 5).repeat(64)
+    const points = Array.from({ length: 240 }, (_, index) =>
+      passage(20_000 + (index % 90), {
+        // Several at the same instant, and the same number at different checkpoints.
+        atMs: fromMs + Math.floor(index / 7) * 1000,
+        deviceId: `cp-s${index % 3}`,
+        region: ['410502003', '410502004', '410502005'][index % 3]!,
+        labels: {
+          vehicleClass: ['K33', 'H11', 'H25'][index % 3]!,
+          ...(index % 4 === 0 ? {} : { plateColour: ['blue', 'yellow', 'green'][(index % 4) - 1]! }),
+          ...(index % 5 === 0 ? {} : { direction: ['1', "it's"][index % 2]! }),
+          ...(index % 6 === 0 ? {} : { plateHash: hash(index) }),
+        },
+        fields: { lane: index % 4, ...(index % 7 === 0 ? {} : { speedKmh: 30 + (index % 50) }) },
+      }),
+    )
+    await store.append(points)
+    const unique = [
+      ...new Map(points.map((each) => [`${each.atMs} ${each.tieBreak} ${each.deviceId}`, each])).values(),
+    ]
+    const wishes: [Partial<PassageQuery>, (point: Point) => boolean][] = [
+      [{}, () => true],
+      [{ scope: '410502004' }, ({ region }) => region.startsWith('410502004')],
+      [{ deviceId: 'cp-s1' }, ({ deviceId }) => deviceId === 'cp-s1'],
+      [{ lane: 0 }, ({ fields }) => fields.lane === 0],
+      [{ vehicleClass: 'H' }, ({ labels }) => labels.vehicleClass!.startsWith('H')],
+      [
+        { plateColour: 'blue', direction: "it's" },
+        ({ labels }) => labels.plateColour === 'blue' && labels.direction === "it's",
+      ],
+      [{ minKmh: 40, maxKmh: 60 }, ({ fields }) => (fields.speedKmh ?? 0) >= 40 && fields.speedKmh! <= 60],
+      [{ plateHash: hash(2) }, ({ labels }) => labels.plateHash === hash(2)],
+      [
+        { fromMs: fromMs + 5000, toMs: fromMs + 9000 },
+        ({ atMs }) => atMs >= fromMs + 5000 && atMs < fromMs + 9000,
+      ],
+      [{ plateHash: 'f'.repeat(64) }, () => false],
+    ]
+    for (const [wish, fits] of wishes) {
+      const expected = unique
+        .filter(fits)
+        .map((each) => [each.atMs, each.deviceId, each.fields.lane].join(' '))
+      for (const limit of [7, 500]) {
+        const found: Awaited<ReturnType<TimeSeries['searchPassages']>> = []
+        let before: PassagePlace | undefined
+        for (;;) {
+          const query = { scope: '4105', fromMs, toMs: fromMs + 60_000, limit, ...wish }
+          const page = await store.searchPassages({ ...query, ...(before ? { before } : {}) })
+          found.push(...page)
+          if (page.length < limit) break
+          before = passagePlaceOf(page.at(-1)!.passageId)!
+        }
+        const seen = found.map((each) => [each.atMs, each.checkpointId, each.lane].join(' '))
+        expect(seen.toSorted(), JSON.stringify(wish)).toEqual(expected.toSorted())
+        expect(new Set(found.map(({ passageId }) => passageId)).size).toBe(found.length)
+        expect(found.map(({ atMs }) => atMs)).toEqual(found.map(({ atMs }) => atMs).toSorted((a, b) => b - a))
+      }
+    }
   })
 
   it('answers the newest passages however long ago they were', async () => {

@@ -35,7 +35,8 @@ const MEANING = {
   'watchlist.read': 'see which plates are looked for and why, without the plates',
   'watchlist.write': 'ask that a plate be looked for, and end that',
   'watchlist.approve': "agree that a plate is looked for at somebody else's request, and read it",
-  'plate.read': 'read the plate of a passage in clear, with a reason, so many an hour',
+  'plate.read':
+    'read the plate of a passage in clear, or look for the passages of a plate, with a reason, so many an hour',
   'edge.write': 'make the credential of an edge',
   'region.write': 'name a division',
   'audit.read': 'read the record of who did what',

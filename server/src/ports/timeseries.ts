@@ -66,6 +66,27 @@ export interface StoredPassage {
   plateHash?: string
 }
 
+export interface PassageQuery {
+  /** Only passages whose region lies inside. */
+  scope: string
+  /** One checkpoint; without it all of them. */
+  deviceId?: string
+  fromMs: number
+  /** Not included. */
+  toMs: number
+  lane?: number
+  /** Beginning of it: letters and digits. */
+  vehicleClass?: string
+  plateColour?: string
+  direction?: string
+  minKmh?: number
+  maxKmh?: number
+  plateHash?: string
+  /** Only what comes after this passage in the order of the answer. */
+  before?: PassagePlace
+  limit: number
+}
+
 /** Raw points before these times are not kept, by measurement, EpochMs. */
 export type RawFrom = Readonly<Record<Measurement, number>>
 
@@ -92,6 +113,11 @@ export interface TimeSeries {
   passageFlow(query: FlowQuery): Promise<FlowPoint[]>
   /** A passage by what tells it from others; `undefined` if it is not stored (any more). */
   passage(place: PassagePlace): Promise<StoredPassage | undefined>
+  /**
+   * Passages that fit, newest first; of one instant by tie break, edge and device, so that the order is the same every
+   * time.
+   */
+  searchPassages(query: PassageQuery): Promise<(Passage & { checkpointId: string; region: string })[]>
   /** The newest passages of a checkpoint inside the scope, newest first; with `atMs` those of that millisecond. */
   latestPassages(checkpointId: string, scope: string, limit: number, atMs?: number): Promise<Passage[]>
   /**

@@ -103,7 +103,7 @@ export class WatchListService {
     await relational.write.transaction().execute(async (trx) => {
       await trx.insertInto('watch_entry').values(row).execute()
       const { reason, instruction } = row
-      const detail = { region, severity, reason, instruction, days: wish.days, plateHash: row.plate_hash }
+      const detail = { region, severity, reason, instruction, days: wish.days }
       await audit.append(trx, { actor, action: 'watch.requested', subject: `watch:${entryId}`, detail })
     })
     return this.#view(row, actor)

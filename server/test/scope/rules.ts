@@ -55,6 +55,7 @@ export interface Rule {
   headers?: (thing: Thing) => Record<string, string>
 }
 
+const NO_PLATE = { plate: 'E12345', fromMs: 1, toMs: 2, purpose: 'other', reason: 'tried' }
 const JPEG = Buffer.from('no picture')
 /** What entries of the watch list show to whom is tested in watch-list.test.ts. */
 const NO_ENTRY = { entryId: '00000000-0000-4000-8000-000000000000' }
@@ -499,6 +500,42 @@ export const RULES: Readonly<Record<string, Rule>> = {
     answers: 404,
     path: () => NO_ENTRY,
     body: () => ({ reason: 'tried' }),
+  },
+
+  // Passages; which of them, and those of one plate, is tested in passages.test.ts.
+  'GET /api/passages': {
+    for: 'series.read',
+    about: 'region',
+    within: 'scope',
+    else: 403,
+    answers: 200,
+    query: ({ id }) => `fromMs=${MEASURED_AT_MS - 1000}&toMs=${MEASURED_AT_MS + 1000}&region=${id}&limit=500`,
+  },
+  'GET /api/passages/export': {
+    for: 'series.read',
+    about: 'region',
+    within: 'scope',
+    else: 403,
+    answers: 200,
+    query: ({ id }) =>
+      `fromMs=${MEASURED_AT_MS - 1000}&toMs=${MEASURED_AT_MS + 1000}&region=${id}&format=csv`,
+  },
+  // This hub has no key of hashes.
+  'POST /api/passages/by-plate': {
+    for: 'plate.read',
+    about: 'region',
+    within: 'scope',
+    else: 403,
+    answers: 409,
+    body: ({ id }) => ({ ...NO_PLATE, region: id }),
+  },
+  'POST /api/passages/by-plate/export': {
+    for: 'plate.read',
+    about: 'region',
+    within: 'scope',
+    else: 403,
+    answers: 409,
+    body: ({ id }) => ({ ...NO_PLATE, region: id, format: 'csv' }),
   },
 
   // Plates in clear; of which passages, and how many, is tested in plates.test.ts.

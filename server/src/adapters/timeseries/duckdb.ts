@@ -13,6 +13,7 @@ import { type PassagePlace, passageIdOf } from '../../ports/passage-id.ts'
 import type { KeptPassage, PlateStore } from '../../ports/plate-store.ts'
 import type {
   FlowQuery,
+  PassageQuery,
   Point,
   PointCounts,
   RawFrom,
@@ -54,10 +55,15 @@ interface Waiting extends Appended {
 
 export type Request<R = DuckdbRequest> = R extends { id: number } ? Omit<R, 'id'> : never
 
-type LatestRow = [
+/** Of passages, newest first. */
+const PASSAGE_ORDER = ['at_ms', 'tie_break', 'edge_id', 'device_id'] as const
+
+type PassageRow = [
   atMs: number,
   tieBreak: number,
   edgeId: string,
+  deviceId: string,
+  region: string,
   lane: number,
   speedKmh: number | null,
   vehicleClass: string | null,
@@ -149,17 +155,72 @@ class DuckdbTimeSeries implements TimeSeries {
     limit: number,
     onlyAtMs?: number,
   ): Promise<Passage[]> {
-    const isThen = onlyAtMs === undefined ? '' : 'and at_ms = $4'
-    const rows = (await this.#query(
-      `select at_ms, tie_break, edge_id, lane, "speedKmh", "vehicleClass", "plateColour", direction,
-         "plateHash" is not null or "plateCipher" is not null
-       from passage where device_id = $1 and region >= $2 and region < $3 ${isThen}
-       order by at_ms desc, tie_break desc limit ${Math.trunc(limit)}`,
+    const found = await this.#passages(
+      'device_id = $1 and region >= $2 and region < $3'.concat(
+        onlyAtMs === undefined ? '' : ' and at_ms = $4',
+      ),
       [checkpointId, ...regionRange(scope), ...(onlyAtMs === undefined ? [] : [onlyAtMs])],
-    )) as LatestRow[]
+      limit,
+    )
+    return found.map(({ checkpointId: _, region: __, ...passage }) => passage)
+  }
+
+  searchPassages(query: PassageQuery): Promise<(Passage & { checkpointId: string; region: string })[]> {
+    const values: (string | number)[] = []
+    const conditions: string[] = []
+    const add = (condition: (...places: string[]) => string, ...given: (string | number | undefined)[]) => {
+      if (given.some((value) => value === undefined)) return
+      conditions.push(condition(...given.map((value) => `$${values.push(value!)}`)))
+    }
+    const { before } = query
+    add(
+      (from, to) => `at_ms >= ${from} and at_ms < ${to}`,
+      query.fromMs,
+      Math.min(query.toMs, (before?.atMs ?? LATEST_MS) + 1),
+    )
+    add((from, to) => `region >= ${from} and region < ${to}`, ...regionRange(query.scope))
+    add((device) => `device_id = ${device}`, query.deviceId)
+    add((lane) => `lane = ${lane}`, query.lane)
+    add((begin) => `starts_with("vehicleClass", ${begin})`, query.vehicleClass)
+    add((colour) => `"plateColour" = ${colour}`, query.plateColour)
+    add((direction) => `direction = ${direction}`, query.direction)
+    add((least) => `"speedKmh" >= ${least}`, query.minKmh)
+    add((most) => `"speedKmh" <= ${most}`, query.maxKmh)
+    add((hash) => `"plateHash" = ${hash}`, query.plateHash)
+    const key = [before?.atMs, before?.tieBreak, before?.edgeId, before?.deviceId]
+    add((...places) => `(${PASSAGE_ORDER.join(', ')}) < (${places.join(', ')})`, ...key)
+    return this.#passages(conditions.join(' and '), values, query.limit)
+  }
+
+  async #passages(
+    condition: string,
+    values: (string | number)[],
+    limit: number,
+  ): Promise<(Passage & { checkpointId: string; region: string })[]> {
+    const order = PASSAGE_ORDER.map((column) => `${column} desc`).join(', ')
+    const rows = (await this.#query(
+      `select at_ms, tie_break, edge_id, device_id, region, lane, "speedKmh", "vehicleClass", "plateColour", direction,
+         "plateHash" is not null or "plateCipher" is not null
+       from passage where ${condition} order by ${order} limit ${Math.trunc(limit)}`,
+      values,
+    )) as PassageRow[]
     return rows.map(
-      ([atMs, tieBreak, edgeId, lane, speedKmh, vehicleClass, plateColour, direction, hasPlate]) => ({
-        passageId: passageIdOf({ atMs, tieBreak, edgeId, deviceId: checkpointId }),
+      ([
+        atMs,
+        tieBreak,
+        edgeId,
+        deviceId,
+        region,
+        lane,
+        speedKmh,
+        vehicleClass,
+        plateColour,
+        direction,
+        hasPlate,
+      ]) => ({
+        passageId: passageIdOf({ atMs, tieBreak, edgeId, deviceId }),
+        checkpointId: deviceId,
+        region,
         atMs,
         lane,
         ...(speedKmh === null ? {} : { speedKmh }),

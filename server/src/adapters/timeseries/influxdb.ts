@@ -6,11 +6,12 @@
 import { HttpError, InfluxDB } from '@influxdata/influxdb-client'
 import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import { type PassagePlace, passageIdOf } from '../../ports/passage-id.ts'
+import { type PassagePlace, passageIdOf, passagePlaceOf } from '../../ports/passage-id.ts'
 import type { KeptPassage, PlateStore } from '../../ports/plate-store.ts'
 import {
   type FlowQuery,
   MEASUREMENTS,
+  type PassageQuery,
   type Point,
   type PointCounts,
   type RawFrom,
@@ -51,6 +52,8 @@ export interface InfluxOptions {
 }
 
 const WRITE_LINES = 5000
+/** Passages of one nanosecond at different checkpoints that are told apart on a page. */
+const SAME_INSTANT = 32
 const TIMEOUT_MS = 20_000
 const CLOCKS_MS = 10_000
 /** Statements that delete, in one request. */
@@ -171,26 +174,84 @@ class InfluxTimeSeries implements TimeSeries {
     limit: number,
     onlyAtMs?: number,
   ): Promise<Passage[]> {
-    const isThen = onlyAtMs === undefined ? '' : `AND time >= ${onlyAtMs}ms AND time < ${onlyAtMs + 1}ms`
+    const conditions = [
+      `"device" = ${influxText(checkpointId)}`,
+      isInside(scope),
+      ...(onlyAtMs === undefined ? [] : [`time >= ${onlyAtMs}ms AND time < ${onlyAtMs + 1}ms`]),
+    ]
+    const found = await this.#passages(conditions, limit)
+    return found.slice(0, limit).map(({ checkpointId: _, region: __, ...passage }) => passage)
+  }
+
+  async searchPassages(query: PassageQuery): Promise<(Passage & { checkpointId: string; region: string })[]> {
+    const { before, limit, toMs } = query
+    const is = (name: string, value: string | number | undefined, sign = '=') =>
+      value === undefined
+        ? []
+        : [`"${name}" ${sign} ${typeof value === 'number' ? value : influxText(value)}`]
+    const conditions = [
+      isInside(query.scope),
+      `time >= ${query.fromMs}ms`,
+      before && before.atMs < toMs ? `time <= ${influxNanoseconds(before)}` : `time < ${toMs}ms`,
+      ...is('device', query.deviceId),
+      ...is('lane', query.lane),
+      // Letters and digits, see the port: nothing that a regular expression would take for something else.
+      ...(query.vehicleClass === undefined ? [] : [`"vehicleClass" =~ /^${query.vehicleClass}/`]),
+      ...is('plateColour', query.plateColour),
+      ...is('direction', query.direction),
+      ...is('speedKmh', query.minKmh, '>='),
+      ...is('speedKmh', query.maxKmh, '<='),
+      ...is('plateHash', query.plateHash),
+    ]
+    const found = await this.#passages(conditions, limit)
+    // Those of the very nanosecond of the place are asked for again.
+    return found
+      .filter((each) => !before || comesAfter(passagePlaceOf(each.passageId)!, before))
+      .slice(0, limit)
+  }
+
+  /** At least `limit` of them if there are so many, and some more, since those of one instant may be known already. */
+  async #passages(
+    conditions: readonly string[],
+    limit: number,
+  ): Promise<(Passage & { checkpointId: string; region: string })[]> {
     const [series] = await this.#database.queryExactly(
-      `SELECT "edge", "lane", "speedKmh", "vehicleClass", "plateColour", "direction", "plateHash", "plateCipher"
-       FROM "passage" WHERE "device" = ${influxText(checkpointId)} AND ${isInside(scope)} ${isThen}
-       ORDER BY time DESC LIMIT ${Math.trunc(limit)}`,
+      `SELECT "edge", "device", "region", "lane", "speedKmh", "vehicleClass", "plateColour", "direction", "plateHash",
+         "plateCipher"
+       FROM "passage" WHERE ${conditions.join(' AND ')} ORDER BY time DESC LIMIT ${Math.trunc(limit) + SAME_INSTANT}`,
     )
-    return (series?.values ?? []).map((row) => {
-      const [time, edgeId, lane, speedKmh, vehicleClass, plateColour, direction, plateHash, plateCipher] = row
-      const { atMs, tieBreak } = influxTime(String(time))
-      return {
-        passageId: passageIdOf({ atMs, tieBreak, edgeId: String(edgeId), deviceId: checkpointId }),
-        atMs,
+    const rows = (series?.values ?? []).map((row) => {
+      const [
+        time,
+        edgeId,
+        deviceId,
+        region,
+        lane,
+        speed,
+        vehicleClass,
+        plateColour,
+        direction,
+        hash,
+        cipher,
+      ] = row
+      const place = { ...influxTime(String(time)), edgeId: String(edgeId), deviceId: String(deviceId) }
+      const passage = {
+        passageId: passageIdOf(place),
+        checkpointId: place.deviceId,
+        region: String(region),
+        atMs: place.atMs,
         lane: Number(lane),
-        ...(speedKmh === null ? {} : { speedKmh: Number(speedKmh) }),
+        ...(speed === null ? {} : { speedKmh: Number(speed) }),
         ...(vehicleClass ? { vehicleClass: String(vehicleClass) } : {}),
         ...(plateColour ? { plateColour: String(plateColour) } : {}),
         ...(direction ? { direction: String(direction) } : {}),
-        hasPlate: Boolean(plateHash || plateCipher),
+        hasPlate: Boolean(hash || cipher),
       }
+      return { place, passage }
     })
+    // InfluxDB orders by time alone.
+    rows.sort((a, b) => (comesAfter(a.place, b.place) ? 1 : comesAfter(b.place, a.place) ? -1 : 0))
+    return rows.map(({ passage }) => passage)
   }
 
   async count(scope: string): Promise<PointCounts> {
@@ -364,4 +425,11 @@ function reasonOf(failure: Error): string {
 /** Connects lazily: whether InfluxDB answers is told by `ping`. */
 export function openInfluxdb(options: InfluxOptions): TimeSeries {
   return new InfluxTimeSeries(options)
+}
+
+/** Whether `a` stands after `b` where the newest comes first. */
+function comesAfter(a: PassagePlace, b: PassagePlace): boolean {
+  const [ofA, ofB] = [influxNanoseconds(a), influxNanoseconds(b)]
+  if (ofA !== ofB) return ofA < ofB
+  return a.edgeId === b.edgeId ? a.deviceId < b.deviceId : a.edgeId < b.edgeId
 }
