@@ -56,6 +56,12 @@ export function makeRouter() {
                   lazy: async () => ({ Component: (await import('./pages/watch-page.tsx')).WatchPage }),
                 },
                 {
+                  path: '/passages',
+                  lazy: async () => ({
+                    Component: (await import('./pages/passages-page.tsx')).PassagesPage,
+                  }),
+                },
+                {
                   path: '/devices',
                   lazy: async () => ({ Component: (await import('./pages/devices-page.tsx')).DevicesPage }),
                 },

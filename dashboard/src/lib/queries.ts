@@ -17,8 +17,10 @@ import type {
   OpenSession,
   Overview,
   PassageList,
+  PassagePage,
   PlanList,
   PlanWatching,
+  Purpose,
   Region,
   RoleList,
   Series,
@@ -63,6 +65,7 @@ export const keys = {
   regions: ['regions'],
   audit: ['audit'],
   viewings: ['viewings'],
+  passageSearch: ['passage-search'],
   series: (deviceId: string, series: string) => ['series', deviceId, series],
   passages: (checkpointId: string) => ['passages', checkpointId],
 } as const
@@ -308,6 +311,29 @@ export const viewingsQuery = (terms: Query) =>
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next,
     ...SEARCH,
+  })
+
+export interface PassageSearch {
+  terms: Query
+  /** Whose passages; it takes a reason. */
+  ofPlate?: { plate: string; purpose: Purpose; reason: string }
+}
+
+/** Of a plate nothing is kept once the page is left. */
+export const passageSearchQuery = ({ terms, ofPlate }: PassageSearch) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.passageSearch, terms, ofPlate],
+    queryFn: ({ pageParam, signal }) => {
+      const page = { limit: AUDIT_A_PAGE, ...(pageParam === undefined ? {} : { before: pageParam }) }
+      return ofPlate === undefined
+        ? api.get<PassagePage>('/api/passages', { query: { ...terms, ...page }, signal })
+        : api.post<PassagePage>('/api/passages/by-plate', { ...terms, ...page, ...ofPlate })
+    },
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next,
+    ...SEARCH,
+    retry: false,
+    ...(ofPlate === undefined ? {} : { gcTime: 0 }),
   })
 
 export const viewingRulesQuery = queryOptions({

@@ -9,10 +9,10 @@ import { DataTable } from '../../ui/data-table.tsx'
 import { SelectField } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
+import { TakeOut } from '../../ui/take-out.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
 import styles from './audit-table.module.css'
 import { SearchForm } from './search-form.tsx'
-import { TakeOut } from './take-out.tsx'
 
 /** First words of actions. */
 const KINDS = [

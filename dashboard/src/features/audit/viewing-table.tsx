@@ -12,12 +12,12 @@ import { DrillMark } from '../../ui/drill-mark.tsx'
 import { SelectField } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
 import { Panel } from '../../ui/panel.tsx'
+import { TakeOut } from '../../ui/take-out.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
 import styles from './audit-table.module.css'
 import { MarkList } from './mark-list.tsx'
 import { RulesNote } from './rules-note.tsx'
 import { SearchForm } from './search-form.tsx'
-import { TakeOut } from './take-out.tsx'
 
 const MEGABYTE = 1_000_000
 

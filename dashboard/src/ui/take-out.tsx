@@ -1,5 +1,5 @@
 import { useTranslation } from 'react-i18next'
-import { type Query, withQuery } from '../../lib/api.ts'
+import { type Query, withQuery } from '../lib/api.ts'
 import styles from './take-out.module.css'
 
 const FORMATS = ['csv', 'jsonl'] as const
