@@ -3,7 +3,8 @@
  * Pages of the dashboard on a hub of its own, in real Chromium: the first sign-in with its second factor, roles and users,
  * one's own sessions, an emergency plan, a camera outside the scope, and live video where HTTP brings no picture.
  */
-import { randomUUID } from 'node:crypto'
+import { createHmac, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type CameraPolicy, edgeTopics, type RelayCommand } from '@patrolhub/protocol'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
@@ -20,6 +21,7 @@ import { collectProblems, launchChromium } from '../support/browser.ts'
 
 const REGION = '410502003'
 const PLATE_KEYS = `1:${'a1'.repeat(32)}`
+const HASH_KEY = '5e'.repeat(32)
 const PASSWORD = 'chosen for the pages 2026'
 let hub: TestHub
 let browser: Browser
@@ -34,7 +36,12 @@ beforeAll(async () => {
   const dashboard = resolve(import.meta.dirname, '../../dashboard/dist')
   const requires = { PATROLHUB_REQUIRE_SECOND_FACTOR_FOR: 'supervisor,administrator,auditor' }
   const [started, chromium, clip] = await Promise.all([
-    startTestHub({ PATROLHUB_DASHBOARD_DIR: dashboard, PATROLHUB_PLATE_KEYS: PLATE_KEYS, ...requires }),
+    startTestHub({
+      PATROLHUB_DASHBOARD_DIR: dashboard,
+      PATROLHUB_PLATE_KEYS: PLATE_KEYS,
+      PATROLHUB_PLATE_HASH_KEY: HASH_KEY,
+      ...requires,
+    }),
     launchChromium(),
     makeClip(),
   ])
@@ -283,6 +290,47 @@ describe('the pages', () => {
     await operator.goto(`${hub.url}/checkpoints/north`)
     await operator.getByText('Not read').waitFor()
     expect(await operator.getByRole('button', { name: 'Show plate' }).count()).toBe(0)
+  }, 60_000)
+
+  it('find passages by what was measured of them, and those of one plate for a reason', async () => {
+    const plateHash = createHmac('sha256', Buffer.from(HASH_KEY, 'hex')).update('豫E54321').digest('hex')
+    const records = Array.from({ length: 130 }, (_, index) =>
+      passage(index, {
+        ...{ atMs: Date.now() - 60_000 - index * 1000, deviceId: 'north', lane: 1 + (index % 2) },
+        ...(index === 70 ? { plateHash, vehicleClass: 'H11', speedKmh: 71 } : { vehicleClass: 'K33' }),
+      }),
+    )
+    await edge.send('measurements', 3, records)
+    await edge.cursor(({ stream, upTo }) => stream === 'measurements' && upTo === 132)
+    const { page } = office
+    const problems = collectProblems(page)
+    await page.goto(hub.url)
+    await page.getByRole('link', { name: 'Passages' }).click()
+    const rows = page.getByRole('table', { name: 'Search of passages' }).getByRole('row')
+    await page.getByRole('button', { name: 'Older' }).click()
+    await expect.poll(() => rows.count()).toBe(1 + 132)
+    await page.getByLabel('Vehicle class').selectOption('H')
+    await page.getByLabel('Speed from').fill('70')
+    await page.getByRole('button', { name: 'Search' }).click()
+    await expect.poll(() => rows.count()).toBe(2)
+    await rows.nth(1).getByRole('link', { name: 'North gate' }).waitFor()
+    const saved = page.waitForEvent('download')
+    await page.getByRole('link', { name: 'Save as CSV' }).click()
+    expect(readFileSync(await (await saved).path(), 'utf8')).toContain('North gate,north,410502003,1,71,H11')
+    await page.getByRole('button', { name: 'Clear' }).click()
+    await page.getByLabel('Plate', { exact: true }).fill('豫E·54321')
+    await page.getByLabel('Why; it goes').fill('seen at the north gate')
+    await page.getByRole('button', { name: 'Search' }).click()
+    await expect.poll(() => rows.count()).toBe(2)
+    expect(problems).toEqual([])
+    const entries = await store.read
+      .selectFrom('audit')
+      .select(['action', 'detail'])
+      .where('action', 'in', ['passage.exported', 'plate.searched'])
+      .orderBy('seq')
+      .execute()
+    expect(entries.map(({ action }) => action)).toEqual(['passage.exported', 'plate.searched'])
+    expect(JSON.stringify(entries)).not.toContain('54321')
   }, 60_000)
 
   it('ask for a camera outside the scope by its id, and for a group as one', async () => {

@@ -23,7 +23,7 @@ const PLACES: readonly Place[] = [
   { to: '/approvals', icon: 'approve', key: 'nav.approvals', needs: 'grant.approve' },
   { to: '/plans', icon: 'plan', key: 'nav.plans', needs: 'plan.read' },
   { to: '/watch', icon: 'chart', key: 'nav.watch', needs: 'watchlist.read' },
-  { to: '/passages', icon: 'chart', key: 'nav.passages', needs: 'series.read' },
+  { to: '/passages', icon: 'out', key: 'nav.passages', needs: 'series.read' },
   { to: '/admin', icon: 'admin', key: 'nav.admin', needs: 'user.read' },
   { to: '/admin', icon: 'admin', key: 'nav.edges', needs: 'edge.write' },
   { to: '/access', icon: 'approve', key: 'nav.access', needs: 'access.explain' },

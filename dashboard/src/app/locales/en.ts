@@ -414,7 +414,7 @@ export const en = {
     maxKmh: 'Speed to, km/h',
     directionHint: 'as the device gives it',
     plate: 'Plate',
-    plateHint: 'On the record, with the reason; counts as reading a plate.',
+    plateHint: 'A search for a plate is on the record, with the reason, and counts as reading a plate.',
     none: 'Nothing passed that fits.',
     span: 'The last hour without a time; 31 days at most.',
   },

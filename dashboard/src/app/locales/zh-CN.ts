@@ -413,7 +413,7 @@ export const zhCN: typeof en = {
     maxKmh: '车速上限（公里/小时）',
     directionHint: '按设备给出的代码',
     plate: '号牌',
-    plateHint: '连同理由记入审计，并计入每小时查看车牌的次数。',
+    plateHint: '按号牌查询连同理由记入审计，并计入每小时查看车牌的次数。',
     none: '没有符合条件的过车记录。',
     span: '不填时间则查最近一小时；最长 31 天。',
   },

@@ -71,7 +71,7 @@ export function PassageSearchPanel() {
         onSearch={(form) => setSearch(searchOf(form))}
         onClear={clear}
       >
-        <TextField label={t('audit.from')} name="from" type="datetime-local" hint={t('passageSearch.span')} />
+        <TextField label={t('audit.from')} name="from" type="datetime-local" />
         <TextField label={t('audit.to')} name="to" type="datetime-local" />
         <SelectField
           label={t('passageSearch.checkpoint')}
@@ -100,7 +100,7 @@ export function PassageSearchPanel() {
           name="direction"
           maxLength={20}
           autoComplete="off"
-          hint={t('passageSearch.directionHint')}
+          placeholder={t('passageSearch.directionHint')}
         />
         <TextField label={t('passageSearch.minKmh')} name="minKmh" type="number" min={0} max={400} />
         <TextField label={t('passageSearch.maxKmh')} name="maxKmh" type="number" min={0} max={400} />
@@ -112,7 +112,6 @@ export function PassageSearchPanel() {
             onChange={(event) => setPlate(event.currentTarget.value)}
             maxLength={20}
             autoComplete="off"
-            hint={t('passageSearch.plateHint')}
           />
         ) : null}
         {plate.trim() === '' ? null : (
@@ -126,6 +125,9 @@ export function PassageSearchPanel() {
             <TextField label={t('plate.reason')} name="reason" required minLength={3} maxLength={200} />
           </>
         )}
+        <p className={styles.note}>
+          {t('passageSearch.span')} {may('plate.read') ? t('passageSearch.plateHint') : null}
+        </p>
       </SearchFrame>
       {isPending ? <LoadingNote /> : null}
       <ErrorNote error={error} onRetry={() => void refetch()} />
