@@ -1,13 +1,14 @@
 /**
  * Scenes that the recordings do not show, put together from them: a bag that is left, somebody who stands still for
- * long, a car that was parked. What is added lies behind the people of the recording. They are no recordings, and
+ * long, a car that was parked, somebody on a motorway. What is added lies behind the people of the recording. They are no recordings, and
  * figures from them say less; but what goes wrong in them goes wrong outside. Made once and kept in the cache.
  */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Footage, findFootage, REPOSITORY } from '../simulator/footage.ts'
 import { Random } from '../simulator/random.ts'
-import { matteOf, medianOf, type Picture, picturesOf, writeVideo } from './raw-video.ts'
+import { MOTORWAY_SIZE, motorway } from './motorway.ts'
+import { matteOf, medianOf, type Picture, picturesOf, type Size, writeVideo } from './raw-video.ts'
 
 const CACHE = join(REPOSITORY, '.cache', 'footage', 'scenes')
 /** Part of the file name: change it when a scene changes. */
@@ -22,6 +23,8 @@ interface Scene {
   heightPx: number
   fps: number
   coding: readonly string[]
+  /** Size of what is made of it, if that is another one. */
+  shown?: Size
   pictures: (source: AsyncIterable<Picture>, empty: Picture, scene: Scene) => AsyncIterable<Picture>
 }
 
@@ -60,6 +63,11 @@ export const SCENES: Readonly<Record<string, Scene>> = {
     ...{ widthPx: 768, heightPx: 432, fps: 12, coding: GRAIN },
     pictures: (source) => held(source, 0, 480),
   },
+  motorway: {
+    of: 'person-bicycle-car',
+    ...{ widthPx: 768, heightPx: 432, fps: 12, coding: GRAIN, shown: MOTORWAY_SIZE },
+    pictures: motorway,
+  },
 }
 
 /** The scene's video. @throws Error if there is no such scene, or its recording is not on this machine. */
@@ -74,7 +82,8 @@ export async function sceneFootage(name: string): Promise<Footage> {
     const part = `${file}.${process.pid}.part`
     try {
       const empty = await emptyPlace(source.file, scene)
-      await writeVideo(part, scene.pictures(picturesOf(source.file, scene, scene.fps), empty, scene), scene)
+      const pictures = scene.pictures(picturesOf(source.file, scene, scene.fps), empty, scene)
+      await writeVideo(part, pictures, { ...scene, ...scene.shown })
       renameSync(part, file)
     } finally {
       rmSync(part, { force: true })

@@ -83,33 +83,37 @@ export async function startEdgeStand(wanted: readonly StandCamera[], more: objec
   const config = join(folder, 'edge.yaml')
   writeFileSync(
     config,
-    stringify({
-      edgeId: 'edge-1',
-      region: '410502',
-      dataDir: 'data',
-      hub: {
-        url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
-        mqttUrl: `mqtt://127.0.0.1:${mqttPort}`,
-        token: TOKEN,
+    stringify(
+      {
+        edgeId: 'edge-1',
+        region: '410502',
+        dataDir: 'data',
+        hub: {
+          url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
+          mqttUrl: `mqtt://127.0.0.1:${mqttPort}`,
+          token: TOKEN,
+        },
+        detector: { workers: 1 },
+        intake: { host: '127.0.0.1', port: 0, devices: [{ deviceId: 'river', password: 'river-password' }] },
+        recording: { clipBeforeSeconds: 2, clipAfterSeconds: 1 },
+        healthSeconds: 1,
+        sensors: [
+          { sensorId: 'river', name: 'River', region: '410502003', quantity: 'water_level', unit: 'm' },
+        ],
+        cameras: cameras.map(({ url }, index) => ({
+          cameraId: `square-${index}`,
+          name: `Square ${index}`,
+          region: '410502003',
+          sensitivity: 'public',
+          url,
+          rules: wanted[index]!.rules,
+          ...wanted[index]!.settings,
+        })),
+        ...more,
       },
-      detector: { workers: 1 },
-      intake: { host: '127.0.0.1', port: 0, devices: [{ deviceId: 'river', password: 'river-password' }] },
-      recording: { clipBeforeSeconds: 2, clipAfterSeconds: 1 },
-      healthSeconds: 1,
-      sensors: [
-        { sensorId: 'river', name: 'River', region: '410502003', quantity: 'water_level', unit: 'm' },
-      ],
-      cameras: cameras.map(({ url }, index) => ({
-        cameraId: `square-${index}`,
-        name: `Square ${index}`,
-        region: '410502003',
-        sensitivity: 'public',
-        url,
-        rules: wanted[index]!.rules,
-        ...wanted[index]!.settings,
-      })),
-      ...more,
-    }),
+      // Cameras may share their rules.
+      { aliasDuplicateObjects: false },
+    ),
   )
   return {
     get hub() {
