@@ -37,6 +37,8 @@ interface Detection {
   sureScore: number
   /** Classes that the pool reports. */
   classes: ReadonlySet<string>
+  /** How closely it can look. */
+  details: ReadonlySet<number>
 }
 
 export class Cameras {
@@ -106,10 +108,11 @@ export class Cameras {
   }
 
   #needsOtherDetector(before: CamerasConfig, config: CamerasConfig): boolean {
-    const known = this.#detection?.classes
+    const { classes, details } = this.#detection!
     return (
       !isDeepStrictEqual(before.detector, config.detector) ||
-      wantedClasses(config.cameras).some((name) => !known?.has(name))
+      wantedClasses(config.cameras).some((name) => !classes.has(name)) ||
+      config.cameras.some(({ detail }) => !details.has(detail))
     )
   }
 
@@ -122,8 +125,10 @@ export class Cameras {
     const { inputWidthPx, inputHeightPx } = detector
     const model = await this.#findModel('detection', detector.model)
     const classes = [...new Set([...DEFAULT_CLASSES, ...wantedClasses(config.cameras)])]
+    const details = new Set(config.cameras.map(({ detail }) => detail))
     const pool = new DetectorPool({
       model,
+      details: [...details],
       inputSize:
         inputWidthPx && inputHeightPx ? { widthPx: inputWidthPx, heightPx: inputHeightPx } : undefined,
       workers: detector.workers ?? Math.max(1, availableParallelism() - 1),
@@ -140,7 +145,7 @@ export class Cameras {
       throw error
     }
     const sureScore = detector.scoreThreshold ?? pool.usualScore
-    this.#detection = { model, pool, sureScore, classes: new Set(classes) }
+    this.#detection = { model, pool, sureScore, classes: new Set(classes), details }
     this.#log.info({ model: model.entry.id, path: model.path, format: pool.frameFormat }, 'detector ready')
   }
 

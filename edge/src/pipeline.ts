@@ -87,7 +87,7 @@ export class CameraPipeline {
     this.#judge = new Judge(options.camera, options.model)
     this.capture = new CameraCapture({
       camera: options.camera,
-      format: options.pool.frameFormat,
+      format: options.pool.formatOf(options.camera.detail),
       log: options.log,
       ...(options.timings ? { timings: options.timings } : {}),
     })

@@ -136,7 +136,7 @@ describe('CameraPipeline', () => {
     const person: Detection = { className: 'person', score: 0.9, boxNorm: [0.4, 0.4, 0.5, 0.8] }
     const stats: DetectorStats = { analysed: 0, dropped: 0, failed: 0, inferenceMsP50: 0 }
     const faulty: Detector = {
-      frameFormat: FORMAT,
+      formatOf: () => FORMAT,
       stats: () => stats,
       close: async () => undefined,
       async submit(frame) {
@@ -164,7 +164,7 @@ describe('CameraPipeline', () => {
     const person: Detection = { className: 'person', score: 0.9, boxNorm: [0.4, 0.4, 0.5, 0.8] }
     let shown = 0
     const sure: Detector = {
-      frameFormat: FORMAT,
+      formatOf: () => FORMAT,
       stats: () => ({ analysed: shown, dropped: 0, failed: 0, inferenceMsP50: 0 }),
       close: async () => undefined,
       submit: async () => {
@@ -189,7 +189,7 @@ describe('CameraPipeline', () => {
     cleanups.push(() => gst.stop())
     const person: Detection = { className: 'person', score: 0.9, boxNorm: [0.4, 0.4, 0.5, 0.8] }
     const sure: Detector = {
-      frameFormat: FORMAT,
+      formatOf: () => FORMAT,
       stats: () => ({ analysed: 0, dropped: 0, failed: 0, inferenceMsP50: 0 }),
       close: async () => undefined,
       submit: async () => [person],

@@ -106,6 +106,11 @@ describe('a camera', () => {
     expect(found[0]!.alert.facts.shiftXPercent).toBeLessThan(-10)
   })
 
+  it('before which something large stands and leaves has not moved', async () => {
+    const most = 'split[all][left];[left]crop=iw:ih*0.6:0:0,hflip,negate[lorry]'
+    expect(await watch(`${most};[all][lorry]overlay=0:0:enable='lt(t,25)'`, 50)).toEqual([])
+  })
+
   it('that sends the same picture again and again is told of, although each is coded anew', async () => {
     const found = await watch('loop=loop=400:size=1:start=200,setpts=N/10/TB', 40)
     expect(found.map((each) => each.rule)).toEqual(['frozen'])

@@ -4,6 +4,8 @@
  * on the very border of the zone): alerts in them count neither way.
  */
 
+import { WALKS } from './motorway.ts'
+
 export interface AnnotatedEvent {
   /** Name of the rule that should raise an alert, once. */
   rule: string
@@ -18,6 +20,8 @@ export interface AnnotatedClip {
   seconds: number
   /** As in an edge's file; names are unique in a clip. */
   rules: readonly { name: string; kind: string; [setting: string]: unknown }[]
+  /** What else an engineer would set for such a camera. */
+  settings?: object
   events: readonly AnnotatedEvent[]
   unsure: readonly { rule: string; fromSeconds: number; toSeconds: number }[]
 }
@@ -234,6 +238,18 @@ export const ANNOTATIONS: readonly AnnotatedClip[] = [
     ],
     // Nothing moves from 30 to 75 s, as if time stood still.
     unsure: [{ rule: 'frozen', fromSeconds: 30, toSeconds: 80 }],
+  },
+  {
+    clip: 'motorway',
+    seconds: 60,
+    rules: [
+      ...RARE,
+      { kind: 'intrusion', name: 'on foot', severity: 'minor', zone: EVERYWHERE, cooldownSeconds: 10 },
+    ],
+    // Who walks there is 35 to 65 pixels high, of 1080.
+    settings: { detail: 3 },
+    events: WALKS.map((walk) => ({ rule: 'on foot', ...walk, what: 'somebody walks' })),
+    unsure: [],
   },
   {
     clip: 'parked-car',

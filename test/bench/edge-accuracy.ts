@@ -51,8 +51,8 @@ for (const group of values['in-turn'] ? wanted.map((clip) => [clip]) : [wanted])
 /** Shows the clips to one edge, all at once. */
 async function show(clips: readonly AnnotatedClip[]): Promise<Shown[]> {
   const cameras = []
-  for (const { clip, rules } of clips)
-    cameras.push({ footage: await footageOf(clip), rules, settings: { decode: values.decode } })
+  for (const { clip, rules, settings } of clips)
+    cameras.push({ footage: await footageOf(clip), rules, settings: { ...settings, decode: values.decode } })
   const stand = await startEdgeStand(cameras, { detector: { model: values.model, workers: 2 } })
   try {
     const edge = stand.start()

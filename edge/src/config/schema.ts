@@ -51,6 +51,13 @@ export const CameraConfig = Type.Object(
       description:
         '`needed` decodes key frames only while nothing moves, which costs about a sixth; `full` decodes every picture, for a camera whose key frames and packet sizes mislead',
     }),
+    detail: Type.Number({
+      minimum: 1,
+      maximum: 4,
+      default: 1,
+      description:
+        "how many times wider and higher than the detector's input its pictures are looked at, for people and vehicles who are small in the picture; the detector then costs the square of it",
+    }),
     masks: Type.Array(NormPolygon, {
       maxItems: 16,
       default: [],

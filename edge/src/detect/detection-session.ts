@@ -67,6 +67,14 @@ export class DetectionSession {
     this.#input = new Tensor('float32', this.#planes, [1, 3, settings.heightPx, settings.widthPx])
   }
 
+  get widthPx(): number {
+    return this.#settings.widthPx
+  }
+
+  get heightPx(): number {
+    return this.#settings.heightPx
+  }
+
   /**
    * Throws EDGE_MODEL_MISSING, EDGE_MODEL_HASH, EDGE_MODEL_LOAD or EDGE_MODEL_SHAPE; the last names the file, the
    * shape that the decoder wants and the shape that the model has.

@@ -10,8 +10,11 @@ function reply(message: WorkerReply, pixels?: Uint8Array<ArrayBuffer>): void {
   port.postMessage(message, pixels ? [pixels.buffer] : [])
 }
 
-async function analyse(session: DetectionSession, request: AnalyseRequest): Promise<void> {
+async function analyse(sessions: readonly DetectionSession[], request: AnalyseRequest): Promise<void> {
   const { pixels } = request
+  const session = sessions.find(
+    ({ widthPx, heightPx }) => widthPx === request.widthPx && heightPx === request.heightPx,
+  )!
   const picture = { widthPx: request.pictureWidthPx, heightPx: request.pictureHeightPx }
   try {
     reply({ kind: 'analysed', ...(await session.detect(pixels, picture)), pixels }, pixels)
@@ -21,12 +24,18 @@ async function analyse(session: DetectionSession, request: AnalyseRequest): Prom
 }
 
 try {
-  const session = await DetectionSession.open(workerData as DetectionWorkerData)
+  const { sizes, ...settings } = workerData as DetectionWorkerData
+  const sessions: DetectionSession[] = []
+  for (const size of sizes) sessions.push(await DetectionSession.open({ ...settings, ...size }))
   let analysing: Promise<void> = Promise.resolve()
   port.on('message', (request: WorkerRequest) => {
-    if (request.kind === 'analyse') analysing = analyse(session, request)
+    if (request.kind === 'analyse') analysing = analyse(sessions, request)
     // Without its port the thread has nothing to wait for, and ends.
-    else void analysing.then(() => session.close()).finally(() => port.close())
+    else {
+      void analysing
+        .then(() => Promise.all(sessions.map((session) => session.close())))
+        .finally(() => port.close())
+    }
   })
   reply({ kind: 'ready' })
 } catch (error) {

@@ -13,6 +13,7 @@ import { type AnalyseOutcome, DetectionThread } from './detection-thread.ts'
 import type { Detector, DetectorStats } from './detector.ts'
 import type { LoadedModelInfo } from './model-file.ts'
 import { RecentTimes } from './recent-times.ts'
+import type { FrameSize } from './worker-messages.ts'
 
 /** What moves on a street. Detectors report many other things, mostly wrongly. */
 export const DEFAULT_CLASSES: readonly string[] = ['person', 'bicycle', 'car', 'motorcycle', 'bus', 'truck']
@@ -20,7 +21,9 @@ export const DEFAULT_CLASSES: readonly string[] = ['person', 'bicycle', 'car', '
 export interface DetectorPoolOptions {
   model: LoadedModelInfo
   /** Size of the analysed frames, in multiples of the decoder's step; by default the catalogue's. */
-  inputSize?: { widthPx: number; heightPx: number } | undefined
+  inputSize?: FrameSize | undefined
+  /** How many times that size frames may be, for cameras that are looked at more closely; always 1 as well. */
+  details?: readonly number[] | undefined
   /** Threads, one core each. */
   workers: number
   /** 0..1; by default the decoder's. */
@@ -51,6 +54,8 @@ export class DetectorPool implements Detector {
   /** A score below which false boxes outnumber true ones with this model. */
   readonly usualScore: number
   readonly #threads: DetectionThread[]
+  readonly #step: number
+  readonly #sizes: readonly FrameSize[]
   /** The newest frame of each camera that no thread has taken, in the order in which the cameras are served. */
   readonly #waiting = new Map<string, WaitingFrame>()
   readonly #busyCameras = new Set<string>()
@@ -83,9 +88,14 @@ export class DetectorPool implements Detector {
       )
     this.frameFormat = { ...size, channels, padding: decoder.padding }
     this.usualScore = decoder.scoreThreshold
+    this.#step = step
+    const sizes = [1, ...(options.details ?? [])].map((detail) => this.formatOf(detail))
+    this.#sizes = sizes
+      .map(({ widthPx, heightPx }) => ({ widthPx, heightPx }))
+      .filter(({ widthPx }, index) => sizes.findIndex((other) => other.widthPx === widthPx) === index)
     const settings = {
       model,
-      ...size,
+      sizes: this.#sizes,
       scoreThreshold: options.scoreThreshold ?? decoder.scoreThreshold,
       classes,
       device: options.device,
@@ -108,6 +118,12 @@ export class DetectorPool implements Detector {
     if (!failure) return
     await this.close()
     throw failure.reason
+  }
+
+  formatOf(detail: number): FrameFormat {
+    const { widthPx, heightPx } = this.frameFormat
+    const multiple = (sizePx: number) => Math.round((sizePx * detail) / this.#step) * this.#step
+    return { ...this.frameFormat, widthPx: multiple(widthPx), heightPx: multiple(heightPx) }
   }
 
   async submit(frame: Frame): Promise<Detection[] | undefined> {
@@ -160,7 +176,7 @@ export class DetectorPool implements Detector {
   }
 
   async #analyse(thread: DetectionThread, { frame, resolve, reject }: WaitingFrame): Promise<void> {
-    const { cameraId, pictureWidthPx, pictureHeightPx } = frame
+    const { cameraId, widthPx, heightPx, pictureWidthPx, pictureHeightPx } = frame
     const counts = this.#countsOf(cameraId)
     this.#busyCameras.add(cameraId)
     const pixels = transferable(frame.data)
@@ -169,6 +185,8 @@ export class DetectorPool implements Detector {
       kind: 'analyse',
       cameraId,
       pixels,
+      widthPx,
+      heightPx,
       pictureWidthPx,
       pictureHeightPx,
     })
@@ -197,10 +215,9 @@ export class DetectorPool implements Detector {
   }
 
   #checkFrame(frame: Frame): void {
-    const { widthPx, heightPx } = this.frameFormat
+    const { widthPx, heightPx } = frame
     const fits =
-      frame.widthPx === widthPx &&
-      frame.heightPx === heightPx &&
+      this.#sizes.some((size) => size.widthPx === widthPx && size.heightPx === heightPx) &&
       frame.data.length === widthPx * heightPx * 3 &&
       frame.pictureWidthPx > 0 &&
       frame.pictureWidthPx <= widthPx &&
@@ -211,7 +228,7 @@ export class DetectorPool implements Detector {
         'EDGE_FRAME_FORMAT',
         `camera ${frame.cameraId}: frame ${frame.widthPx}x${frame.heightPx} with a picture of ` +
           `${frame.pictureWidthPx}x${frame.pictureHeightPx} in ${frame.data.length} bytes; ` +
-          `the detector takes ${widthPx}x${heightPx} in ${widthPx * heightPx * 3} bytes`,
+          `the detector takes ${this.#sizes.map((size) => `${size.widthPx}x${size.heightPx} in ${size.widthPx * size.heightPx * 3} bytes`).join(', ')}`,
       )
   }
 }

@@ -17,8 +17,8 @@ export interface DetectorStats {
 }
 
 export interface Detector {
-  /** What `submit` wants its frames to be. Known from construction on. */
-  readonly frameFormat: FrameFormat
+  /** What `submit` wants the frames of a camera with this `detail` to be. Known from construction on. */
+  formatOf(detail: number): FrameFormat
   /**
    * Boxes of one frame, best score first; `undefined` when a newer frame of the same camera took its place, or the
    * detector was closed. Rejects with EDGE_FRAME_FORMAT or EDGE_DETECTION_FAILED.

@@ -3,9 +3,17 @@ import type { EdgeErrorCode } from '../errors.ts'
 import type { Detection } from './detection.ts'
 import type { DetectionSettings } from './detection-session.ts'
 
-export type DetectionWorkerData = DetectionSettings
+export interface DetectionWorkerData extends Omit<DetectionSettings, 'widthPx' | 'heightPx'> {
+  /** Sizes of the frames that will come. */
+  sizes: readonly FrameSize[]
+}
 
-export interface AnalyseRequest {
+export interface FrameSize {
+  widthPx: number
+  heightPx: number
+}
+
+export interface AnalyseRequest extends FrameSize {
   kind: 'analyse'
   cameraId: string
   pixels: Uint8Array<ArrayBuffer>

@@ -24,6 +24,7 @@ function camera(rule: Partial<IntrusionRuleConfig> = {}): CameraConfig {
     url: 'rtsp://camera/1',
     analysisFps: 5,
     decode: 'needed',
+    detail: 1,
     masks: [],
     recording: { isOn: true, maxMegabytes: 512 },
     rules: [

@@ -23,6 +23,11 @@ const LEARN_MS = 8000
 const SAME_VIEW = 0.65
 /** A view that agrees with the reference less than this is another one. */
 const OTHER_VIEW = 0.45
+/** The view is looked at in so many parts each way; those with edges less strong than this, in grey values, say nothing. */
+const PARTS = 4
+const STRUCTURE = 6
+/** When this part of the others is as it was, something stands before the camera, or does no more. */
+const PART_LEFT = 0.25
 /** Shapes of the whole picture, strongly blurred, are still the same from here on. */
 const SAME_SHAPES = 0.6
 /** Less than this part of the sharpness of the reference is blurred: a defocus of 0.7 % of the width leaves 0.07. */
@@ -155,9 +160,8 @@ export class PictureWatch {
     candidate.view = blend(candidate.view, view, 1 / Math.min(candidate.samples, ADAPT))
     if (atMs - candidate.sinceMs < LEARN_MS) return
     const reference = this.#reference
-    if (!reference || !fits(reference, candidate.view) || isSame(reference, candidate.view)) {
+    if (!reference || !fits(reference, candidate.view) || isSame(reference, candidate.view))
       this.#reference = candidate.view
-    }
   }
 
   #moved(): Omit<PictureFinding, 'sinceMs'> | undefined {
@@ -218,9 +222,36 @@ function fits(a: View, b: View): boolean {
   return a.edges.width === b.edges.width && a.edges.height === b.edges.height
 }
 
+/** A lorry that came or went changes a part of the view; a camera that was turned changes it everywhere. */
+function isPartlySame(view: Luma, reference: Luma): boolean {
+  let structured = 0
+  let same = 0
+  const parts = partsOf(view)
+  for (const [index, before] of partsOf(reference).entries()) {
+    if (spreadOf(before).deviation < STRUCTURE) continue
+    structured += 1
+    if (correlation(parts[index]!, before) >= SAME_VIEW) same += 1
+  }
+  return structured > 0 && same >= PART_LEFT * structured
+}
+
+function partsOf({ width, height, data }: Luma): Luma[] {
+  const part = { width: Math.floor(width / PARTS), height: Math.floor(height / PARTS) }
+  return Array.from({ length: PARTS * PARTS }, (_, index) => {
+    const left = (index % PARTS) * part.width
+    const top = Math.floor(index / PARTS) * part.height
+    const cells = new Float32Array(part.width * part.height)
+    for (let y = 0; y < part.height; y += 1) {
+      const from = (top + y) * width + left
+      cells.set(data.subarray(from, from + part.width), y * part.width)
+    }
+    return { ...part, data: cells }
+  })
+}
+
 /** Slow changes of light change the strength of edges, not their places. */
 function isSame(a: View, b: View): boolean {
-  return correlation(a.edges, b.edges) >= SAME_VIEW
+  return correlation(a.edges, b.edges) >= SAME_VIEW || isPartlySame(a.edges, b.edges)
 }
 
 function blend(into: View, from: View, part: number): View {

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { pino } from 'pino'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Frame } from '../../src/capture/frame.ts'
+import type { Frame, FrameFormat } from '../../src/capture/frame.ts'
 import { DetectorPool, type DetectorPoolOptions } from '../../src/detect/detector-pool.ts'
 import type { LoadedModelInfo } from '../../src/detect/model-file.ts'
 import { bestModel, footage, frameOf, readFrames, realModel, renderedFrame } from './real-input.ts'
@@ -18,6 +18,16 @@ afterEach(() => pool?.close())
 async function startPool(options: Partial<DetectorPoolOptions> = {}): Promise<void> {
   pool = new DetectorPool({ model, workers: 1, log, ...options })
   await pool.start(new AbortController().signal)
+}
+
+/** The frame's pixels, every so manieth only, at the top left of grey. */
+function shrunk({ widthPx, heightPx, data }: Frame, by: number): Uint8Array {
+  const small = new Uint8Array(data.length).fill(114)
+  for (let y = 0; y * by < heightPx; y++)
+    for (let x = 0; x * by < widthPx; x++)
+      for (let channel = 0; channel < 3; channel++)
+        small[(y * widthPx + x) * 3 + channel] = data[(y * by * widthPx + x * by) * 3 + channel]!
+  return small
 }
 
 function frame(cameraId: string): Frame {
@@ -190,6 +200,32 @@ describe('a pool', () => {
     await startPool({ classes: ['car'] })
     const [first] = await readFrames(clip, [0], pool.frameFormat)
     expect((await pool.submit(first!))!.filter(({ className }) => className !== 'car')).toEqual([])
+  })
+})
+
+describe('a pool that looks at one camera more closely', () => {
+  it('finds people who are small in its pictures, and goes on with the others', async ({ skip }) => {
+    const clip = footage('vtest.avi')
+    if (!clip) return skip('there is no footage')
+    await startPool({ details: [3] })
+    const fine = pool.formatOf(3)
+    expect([fine.widthPx, fine.heightPx]).toEqual([
+      3 * pool.frameFormat.widthPx,
+      3 * pool.frameFormat.heightPx,
+    ])
+    const countAt = async (format: FrameFormat) => {
+      const [seen] = await readFrames(clip, [5], format)
+      // A quarter of the picture, as a camera with a wider view would show it: the people are a fourth as high.
+      const far = frameOf('far', shrunk(seen!, 4), format, {
+        pictureWidthPx: format.widthPx,
+        pictureHeightPx: format.heightPx,
+      })
+      return (await pool.submit(far))!.filter(({ score }) => score > 0.4).length
+    }
+    expect(await countAt(fine)).toBeGreaterThan(await countAt(pool.frameFormat))
+    expect(await pool.submit(frame('another'))).toBeDefined()
+    const between = renderedFrame('a', pool.formatOf(2))
+    await expect(pool.submit(between)).rejects.toThrow(`${fine.widthPx}x${fine.heightPx}`)
   })
 })
 

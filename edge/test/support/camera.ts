@@ -15,6 +15,7 @@ export function cameraConfig(url: string, extra: Partial<CameraConfig> = {}): Ca
     url,
     analysisFps: 5,
     decode: 'needed',
+    detail: 1,
     masks: [],
     recording: { isOn: true, maxMegabytes: 512 },
     rules: [],
