@@ -44,15 +44,26 @@ function worth(windows: ScoredSeries['windows'], row: number): { value: number; 
   return { value: FALSE_ALARM_COST * past, window: -1 }
 }
 
-/** The best score that one threshold for all series reaches. */
-export function benchmarkScore(series: readonly ScoredSeries[]): BenchmarkScore {
-  const alarms = series.flatMap(({ scores, windows }, index) => {
-    const found = []
+interface Alarm {
+  score: number
+  series: number
+  value: number
+  window: number
+}
+
+/** Every row that some threshold makes an alarm. */
+function alarmsOf(series: readonly ScoredSeries[]): Alarm[] {
+  return series.flatMap(({ scores, windows }, index) => {
+    const found: Alarm[] = []
     for (let row = learningRows(scores.length); row < scores.length; row++)
       if (scores[row]! > 0) found.push({ score: scores[row]!, series: index, ...worth(windows, row) })
     return found
   })
-  alarms.sort((a, b) => b.score - a.score)
+}
+
+/** The best score that one threshold for all series reaches. */
+export function benchmarkScore(series: readonly ScoredSeries[]): BenchmarkScore {
+  const alarms = alarmsOf(series).sort((a, b) => b.score - a.score)
   const best = series.map(({ windows }) => windows.map(() => -1))
   const windows = best.flat().length
   let raw = -windows
@@ -74,4 +85,41 @@ export function benchmarkScore(series: readonly ScoredSeries[]): BenchmarkScore 
   }
   const { raw: reached, ...rest } = result
   return { score: windows === 0 ? 0 : (100 * (reached + windows)) / (2 * windows), windows, ...rest }
+}
+
+/** The score with this threshold for all series, which may be far from the best: also below 0. */
+export function scoreAt(series: readonly ScoredSeries[], threshold: number): number {
+  const binary = series.map(({ scores, windows }) => ({
+    scores: scores.map((score) => (score >= threshold ? 1 : 0)),
+    windows,
+  }))
+  const reached = series.map(({ windows }) => windows.map(() => -1))
+  let raw = 0
+  for (const { series: of, value, window } of alarmsOf(binary)) {
+    if (window < 0) raw += value
+    else reached[of]![window] = Math.max(value, reached[of]![window]!)
+  }
+  const windows = reached.flat()
+  raw += windows.reduce((sum, value) => sum + value, 0)
+  return windows.length === 0 ? 0 : (100 * (raw + windows.length)) / (2 * windows.length)
+}
+
+/**
+ * The score to expect of series that the threshold was not chosen on: the mean over random halvings, each half scored with
+ * the other's threshold.
+ * @param random 0 (included) to 1 (excluded).
+ */
+export function heldOutScore(series: readonly ScoredSeries[], random: () => number, halvings = 50): number {
+  let sum = 0
+  let windows = 0
+  for (let halving = 0; halving < halvings; halving++) {
+    const halves: [ScoredSeries[], ScoredSeries[]] = [[], []]
+    for (const each of series) halves[random() < 0.5 ? 0 : 1].push(each)
+    for (const [chosenOn, scored] of [halves, halves.toReversed()]) {
+      const count = scored!.reduce((total, each) => total + each.windows.length, 0)
+      sum += count * scoreAt(scored!, benchmarkScore(chosenOn!).threshold)
+      windows += count
+    }
+  }
+  return sum / windows
 }
