@@ -13,12 +13,10 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { findModel, readModelCatalogue } from '../../edge/src/detect/model-file.ts'
-import { Scorer } from '../../edge/src/signal/scorer.ts'
-import { SeriesModel } from '../../edge/src/signal/series-model.ts'
 import { Random } from '../../models/signal-novelty/random.ts'
 import { type Bar, report } from '../support/bench.ts'
 import { benchmarkScore, heldOutScore, type ScoredSeries } from '../support/nab-score.ts'
+import { openScorer, scoreAll } from '../support/score-series.ts'
 import { readSeriesFiles, readWindows, type SeriesFile, writeScores } from '../support/series-files.ts'
 
 const WANTED_SCORE = 75
@@ -32,13 +30,9 @@ if (!existsSync(data)) throw new Error(`there is no folder ${data}; --data says 
 const series = readSeriesFiles(data)
 if (series.length === 0) throw new Error(`${data} has no <category>/<file>.csv`)
 
-const models = join(import.meta.dirname, '../../models')
-const catalogue = await readModelCatalogue(join(models, 'catalogue.json'))
-const scorer = await Scorer.open(
-  await findModel({ wanted: 'auto', catalogue, folders: [models], task: 'signal' }),
-)
+const scorer = await openScorer()
 const beganAt = performance.now()
-const scores = await scoreAll(series)
+const scores = await scoreAll(scorer, series)
 const seconds = (performance.now() - beganAt) / 1000
 if (options.out)
   for (const [index, each] of series.entries()) writeScores(resolve(options.out), each, scores[index]!)
@@ -55,7 +49,7 @@ if (windows === undefined) {
   const begun = [labelled(series, scores)]
   for (const share of LATE_STARTS) {
     const later = series.map((each) => beginningLater(each, share))
-    begun.push(labelled(later, await scoreAll(later)))
+    begun.push(labelled(later, await scoreAll(scorer, later)))
   }
   const result = benchmarkScore(begun[0]!)
   const random = new Random(1)
@@ -100,24 +94,4 @@ function labelled(
 function beginningLater(each: SeriesFile, share: number): SeriesFile {
   const from = Math.round(share * each.values.length)
   return { ...each, atMs: each.atMs.slice(from), values: each.values.slice(from) }
-}
-
-/** Row by row, all series together. */
-async function scoreAll(files: readonly SeriesFile[]): Promise<Float64Array[]> {
-  const states = files.map(() => new SeriesModel())
-  const found = files.map(({ values }) => new Float64Array(values.length))
-  const longest = Math.max(...files.map(({ values }) => values.length))
-  for (let row = 0; row < longest; row++) {
-    const here = files.flatMap(({ values }, index) => (row < values.length ? [index] : []))
-    const judgements = await scorer.judge(
-      here.map((index) => ({
-        series: states[index]!,
-        value: files[index]!.values[row]!,
-        atMs: files[index]!.atMs[row]!,
-        resolution: 0,
-      })),
-    )
-    for (const [place, index] of here.entries()) found[index]![row] = judgements[place]!.news
-  }
-  return found
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { benchmarkScore, learningRows } from './nab-score.ts'
+import { benchmarkScore, heldOutScore, learningRows, scoreAt } from './nab-score.ts'
 
 function scored(length: number, alarms: Record<number, number>, windows: [number, number][]) {
   const scores = new Float64Array(length)
@@ -46,5 +46,31 @@ describe('the score of the benchmark', () => {
 
   it('leaves out the first 15 %, at most 750 rows', () => {
     expect([1000, 4032, 22_695].map(learningRows)).toEqual([150, 604, 750])
+  })
+
+  it('with a threshold given is the best one at the best threshold, and less than 0 if nothing but errors is found', () => {
+    const series = [
+      scored(1000, { 400: 0.5, 600: 0.4 }, [[400, 499]]),
+      scored(1000, { 300: 0.6, 450: 0.3 }, [[400, 499]]),
+    ]
+    const { score, threshold } = benchmarkScore(series)
+    expect(scoreAt(series, threshold)).toBeCloseTo(score, 9)
+    for (const other of [0.35, 0.45, 0.7]) expect(scoreAt(series, other)).toBeLessThan(score)
+    expect(scoreAt([series[1]!], 0.5)).toBeCloseTo((-100 * 0.11) / 2, 6)
+  })
+
+  it('of held-out series is the whole score if all are alike, and less if each half has another threshold', () => {
+    let state = 1
+    const random = () => {
+      state = (state * 48_271) % 2_147_483_647
+      return state / 2_147_483_647
+    }
+    const alike = Array.from({ length: 12 }, () => scored(1000, { 400: 0.9, 700: 0.3 }, [[400, 499]]))
+    expect(heldOutScore(alike, random)).toBeCloseTo(benchmarkScore(alike).score, 9)
+    const unlike = alike.map((_, index) => {
+      const size = index / 20
+      return scored(1000, { 300: 0.1 + size, 400: 0.12 + size }, [[400, 499]])
+    })
+    expect(heldOutScore(unlike, random)).toBeLessThan(benchmarkScore(unlike).score)
   })
 })

@@ -10,7 +10,7 @@ import { ROW_LENGTH, type SeriesModel } from './series-model.ts'
 export interface Judgement {
   /** 0..1: how likely it is that something happened; see models/signal-novelty. */
   score: number
-  /** The score if this value begins an episode or makes it worse, else 0. */
+  /** The score (on the first day of a series less) if this value begins an episode or makes it worse, else 0. */
   news: number
   expected: number
   expectedLow: number

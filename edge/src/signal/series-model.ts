@@ -34,6 +34,8 @@ const FIRST_STEP_MS = 1000
 const PAUSE_STEPS = 1.8
 /** A value may repeat as often by chance: whole numbers do, and speeds at the limit. */
 const CHANCE_REPEATS = 2
+const LEAST_LEVELS = new Float32Array(MEASURE_COUNT)
+LEAST_LEVELS[STANDSTILL_AT] = levelOf(CHANCE_REPEATS + 1)
 
 /** A distance from the level that this share of the values pass, and how fast it is learned. */
 const RARE_SHARE = 0.02
@@ -70,7 +72,7 @@ export class SeriesModel {
     this.#numbers = block.doubles(NUMBERS)
     this.#plain = new View(block)
     this.#compressed = new View(block)
-    this.#worst = new WorstEpisodes(block, MEASURE_COUNT)
+    this.#worst = new WorstEpisodes(block, LEAST_LEVELS)
     this.forecast = new Forecast(block)
     this.episodes = new Episodes(block)
   }

@@ -12,7 +12,7 @@ const FADING = 1e-4
 const FIRST_COUNT = 10
 /**
  * Where fewer episodes than `WORST` have been: a series that is young may yet show what is usual, so nothing is news
- * beside the missing ones; later they count as episodes a little less bad than the value.
+ * beside the missing ones; later they count as episodes a little less bad than the value, or as bad as anything is.
  */
 const YOUNG_VALUES = 100
 const NONE = 1000
@@ -31,14 +31,21 @@ export function levelOf(measure: number): number {
 
 export class WorstEpisodes {
   readonly #measures: number
+  readonly #least: Float32Array
   /** Levels: `WORST` for each measure, the highest first; 0 where there is none. */
   readonly #worst: Float32Array
   /** For each measure, the number of the value at which its last episode began, and that episode's place. */
   readonly #began: Float64Array
   readonly #place: Float64Array
 
-  constructor(block: StateBlock, measures: number) {
+  /**
+   * @param least for each measure the level that missing episodes have, so that a long one is worse than a short one
+   * even if it is the first; 0 where that is not known beforehand.
+   */
+  constructor(block: StateBlock, least: Float32Array) {
+    const measures = least.length
     this.#measures = measures
+    this.#least = least
     this.#worst = block.floats(measures * WORST)
     this.#began = block.doubles(measures)
     this.#place = block.doubles(measures)
@@ -51,7 +58,8 @@ export class WorstEpisodes {
     for (let measure = 0; measure < this.#measures; measure++) {
       const first = measure * WORST
       const level = levels[measure]!
-      const missing = count < YOUNG_VALUES || level === 0 ? NONE : level - A_LITTLE_LESS
+      const known = this.#least[measure]! || level - A_LITTLE_LESS
+      const missing = count < YOUNG_VALUES || level === 0 ? NONE : known
       for (let index = first + WORST - 1; index >= first && worst[index] === 0; index--)
         row[at + index] = missing
     }
