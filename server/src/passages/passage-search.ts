@@ -15,11 +15,11 @@ import type { AuditTrail } from '../access/audit-trail.ts'
 import { hashPlate } from '../access/plate-keys.ts'
 import type { ReadingLimit } from '../access/plate-reading-limit.ts'
 import type { Principal } from '../access/principal.ts'
-import { inScope } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
 import { passagePlaceOf } from '../ports/passage-id.ts'
 import type { Relational } from '../ports/relational.ts'
 import type { TimeSeries } from '../ports/timeseries.ts'
+import { incidentLookedAt } from '../search/terms.ts'
 
 const MAX_SPAN_MS = MAX_PASSAGE_SPAN_DAYS * 86_400_000
 /** The pages of one search for a plate are one entry of the record, and one plate of the hour. */
@@ -158,7 +158,7 @@ export class PassageSearch {
     const key = JSON.stringify([actor.userId, actor.sessionHash, hash, terms, purpose, reason, incidentId])
     const nowMs = this.#now()
     if (nowMs - (this.#searches.get(key) ?? Number.NEGATIVE_INFINITY) < SAME_SEARCH_MS) return 0
-    const incident = incidentId === undefined ? undefined : await this.#incident(actor, incidentId)
+    const incident = await incidentLookedAt(relational.read, actor, incidentId)
     const subject = 'plate:search'
     const waitMs = await relational.write.transaction().execute(async (trx) => {
       const wait = await limit.take(trx, actor, subject)
@@ -172,17 +172,6 @@ export class PassageSearch {
     this.#searches.set(key, nowMs)
     if (this.#searches.size > MAX_SEARCHES) this.#searches.delete(this.#searches.keys().next().value!)
     return 0
-  }
-
-  async #incident(actor: Principal, incidentId: string) {
-    const row = await this.#deps.relational.read
-      .selectFrom('incident')
-      .select('number')
-      .where('incident_id', '=', incidentId)
-      .where((eb) => inScope(actor, eb.ref('region')))
-      .executeTakeFirst()
-    if (!row) throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
-    return { incidentId, incident: row.number }
   }
 }
 

@@ -8,10 +8,10 @@ import { may } from '../access/decide.ts'
 import type { PlateKeyRing } from '../access/plate-keys.ts'
 import type { ReadingLimit } from '../access/plate-reading-limit.ts'
 import type { Principal } from '../access/principal.ts'
-import { inScope } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
 import type { Relational } from '../ports/relational.ts'
 import type { StoredPassage } from '../ports/timeseries.ts'
+import { incidentLookedAt } from '../search/terms.ts'
 
 export interface PlateReaderDeps {
   relational: Relational
@@ -42,7 +42,7 @@ export async function readPlateOf(
   if (!passage || !may(actor, 'plate.read', { region: passage.region })) {
     throw new HubError('HUB_NOT_FOUND', `there is no passage ${passageId} in your scope`)
   }
-  const incident = incidentId === undefined ? undefined : await findIncident(relational, actor, incidentId)
+  const incident = await incidentLookedAt(relational.read, actor, incidentId)
   const opened = open(deps.ring, passage)
   const subject = `passage:${passageId}`
   const outcome = await relational.write.transaction().execute(async (trx): Promise<PlateOutcome> => {
@@ -79,15 +79,4 @@ function open(
   if (!plateCipher) return { kind: 'none' }
   const opened = ring.open(plateCipher)
   return opened.ok ? { kind: 'read', plate: opened.plate } : { kind: opened.why, version: opened.version }
-}
-
-async function findIncident({ read }: Relational, actor: Principal, incidentId: string) {
-  const row = await read
-    .selectFrom('incident')
-    .select('number')
-    .where('incident_id', '=', incidentId)
-    .where((eb) => inScope(actor, eb.ref('region')))
-    .executeTakeFirst()
-  if (!row) throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
-  return { incidentId, incident: row.number }
 }
