@@ -15,7 +15,7 @@ const MOST_SHARE = 1 / 3
 /** Right after a report, the next has to be stronger by this. */
 const MARGIN = 1.75
 /** Taken off the strength of what the very first value would report, less and less up to the length of an episode. */
-const CAUTION = 1
+const CAUTION = 0.5
 
 export class Episodes {
   /** Strength of the last report, and the number of its value. */

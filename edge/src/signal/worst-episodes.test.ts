@@ -36,4 +36,21 @@ describe('the worst episodes of a measure', () => {
     for (const [place, measure] of [30, 20, 10].entries()) expect(row[place]).toBeCloseTo(levelOf(measure), 1)
     expect(row[3]).toBeGreaterThan(row[0]!)
   })
+
+  it('are those of others: one that goes on is not compared with itself, and is when it is over', () => {
+    const episodes = new WorstEpisodes(new StateBlock(1000), Float32Array.of(levelOf(3)))
+    const row = new Float32Array(WORST)
+    for (const [begins, length] of [
+      [1000, 20],
+      [1200, 12],
+    ] as const)
+      for (let measure = 3; measure < length; measure++)
+        episodes.learn(Float32Array.of(levelOf(measure)), begins + measure)
+    const now = Float32Array.of(levelOf(12))
+    episodes.write(now, 1212, row, 0)
+    expect(row[0]).toBeCloseTo(levelOf(19), 1)
+    for (const level of row.subarray(1)) expect(level).toBeCloseTo(levelOf(3), 5)
+    episodes.write(now, 1300, row, 0)
+    expect([row[0], row[1]]).toEqual([19, 11].map((measure) => expect.closeTo(levelOf(measure), 1)))
+  })
 })

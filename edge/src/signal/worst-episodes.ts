@@ -51,17 +51,22 @@ export class WorstEpisodes {
     this.#place = block.doubles(measures)
   }
 
-  /** Writes them in the form of the model's input, to judge `levels` by. */
+  /**
+   * Writes them in the form of the model's input, to judge `levels` by. An episode that goes on is not compared with
+   * itself: what grows slowly would never be far beyond what it was a moment ago.
+   */
   write(levels: Float32Array, count: number, row: Float32Array, at: number): void {
     const worst = this.#worst
-    row.set(worst, at)
     for (let measure = 0; measure < this.#measures; measure++) {
       const first = measure * WORST
+      const own = this.#isGoingOn(measure, count) ? this.#place[measure]! : WORST
       const level = levels[measure]!
       const known = this.#least[measure]! || level - A_LITTLE_LESS
       const missing = count < YOUNG_VALUES || level === 0 ? NONE : known
-      for (let index = first + WORST - 1; index >= first && worst[index] === 0; index--)
-        row[at + index] = missing
+      let to = at + first
+      for (let place = 0; place < WORST; place++)
+        if (place !== own) row[to++] = worst[first + place]! || missing
+      if (own < WORST) row[to] = missing
     }
   }
 
@@ -71,18 +76,22 @@ export class WorstEpisodes {
     for (let index = 0; index < worst.length; index++)
       if (worst[index]! > 0) worst[index] = Math.max(LEAST_LEVEL, worst[index]! - FADING)
     if (count < FIRST_COUNT) return
-    const episode = Math.min(EPISODE_VALUES, Math.ceil(count / 8))
     for (let measure = 0; measure < this.#measures; measure++) {
       const level = levels[measure]!
-      if (level > 0) this.#enter(measure, level, count, episode)
+      if (level > 0) this.#enter(measure, level, count)
     }
   }
 
-  #enter(measure: number, level: number, count: number, episode: number): void {
+  /** Whether the value after `count` values still belongs to the last episode of the measure. */
+  #isGoingOn(measure: number, count: number): boolean {
+    const began = this.#began[measure]!
+    return began > 0 && count - began < Math.min(EPISODE_VALUES, Math.ceil(count / 8))
+  }
+
+  #enter(measure: number, level: number, count: number): void {
     const worst = this.#worst
     const first = measure * WORST
-    const began = this.#began[measure]!
-    const isSame = began > 0 && count - began < episode
+    const isSame = this.#isGoingOn(measure, count)
     let place = isSame ? this.#place[measure]! : WORST - 1
     if (level <= worst[first + place]!) return
     if (!isSame) this.#began[measure] = count
