@@ -7,8 +7,8 @@
  *
  *   npm run bench -- edge-accuracy [--model ID] [--decode needed|full] [--clip NAME]... [--in-turn]
  *
- * All clips are shown at once, unless `--in-turn`: for a machine that would leave frames out otherwise. `dropped` says
- * how many were.
+ * All clips are shown at once (those with a `detail` of their own after the others), unless `--in-turn`: for a machine
+ * that would leave frames out otherwise. `dropped` says how many were.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -42,7 +42,12 @@ if (wanted.length === 0)
   throw new Error(`--clip takes ${ANNOTATIONS.map(({ clip }) => clip).join(', ')}, not ${values.clip}`)
 let model = ''
 const shown: Shown[] = []
-for (const group of values['in-turn'] ? wanted.map((clip) => [clip]) : [wanted]) {
+// One that is looked at closely takes the detector from the others.
+const [close, usual] = [true, false].map((isClose) =>
+  wanted.filter((clip) => 'detail' in (clip.settings ?? {}) === isClose),
+)
+const groups = values['in-turn'] ? wanted.map((clip) => [clip]) : [usual!, close!]
+for (const group of groups.filter(({ length }) => length > 0)) {
   const seconds = Math.max(...group.map((clip) => clip.seconds))
   console.log(`${group.map(({ clip }) => clip).join(', ')}: ${Math.ceil(seconds)} s`)
   shown.push(...(await show(group)))

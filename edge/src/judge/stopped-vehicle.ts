@@ -12,6 +12,8 @@ import { type Stay, Unreported, ZoneStays } from './zone-stays.ts'
 const HIDDEN_MS = 8000
 /** A box trembles by this part of its size; what moves farther drives. */
 const STILL = 0.2
+/** One that another's stay is handed to has itself moved by less than this since it was first seen. */
+const NEW_STILL = 0.1
 
 interface Stop {
   at: NormPoint
@@ -67,7 +69,10 @@ export class StoppedVehicleRule implements TrackRule {
     const size = Math.sqrt((x2 - x1) * aspect * (y2 - y1))
     if (known) {
       const moved = between(known.at, at, aspect)
-      if (Math.hypot(moved.x, moved.y) <= size * STILL) return known
+      // On a fast road one vehicle after the other is first seen at the same place.
+      const own = between(stay.track.path[0]!, at, aspect)
+      const drives = stay.track.isNew && Math.hypot(own.x, own.y) > size * NEW_STILL
+      if (!drives && Math.hypot(moved.x, moved.y) <= size * STILL) return known
       stay.isReported = false
       stay.isCounted = false
     }

@@ -254,6 +254,11 @@ describe('stopped vehicle', () => {
     expect(play(config, 150, (frame) => ({ 1: [0.1 + frame * 0.005, 0.5] }), car)).toEqual([])
   })
 
+  it('is not one vehicle after the other that is first seen at the same place', () => {
+    const way: Way = (frame) => ({ [Math.floor(frame / 2)]: [0.5 + 0.012 * (frame % 2), 0.5] })
+    expect(play(config, 80, way, car)).toEqual([])
+  })
+
   it('is still the same one after others have hidden it', () => {
     const way: Way = (frame) => (frame < 15 ? { 1: [0.5, 0.5] } : frame < 20 ? {} : { 2: [0.5, 0.5] })
     const found = play(config, 40, way, car)
