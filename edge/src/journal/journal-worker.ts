@@ -1,4 +1,6 @@
 /** The thread that owns the journal file: takes one request after the other and answers each. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { parentPort, workerData } from 'node:worker_threads'
 import { EdgeError } from '../errors.ts'
 import { JournalFile, toEdgeError } from './journal-file.ts'
@@ -7,6 +9,15 @@ import type { JournalAnswer, JournalRequest, JournalWorkerData } from './worker-
 const port = parentPort
 if (!port) throw new Error('journal-worker.ts runs as a worker thread only')
 const { dataDir, ...limits } = workerData as JournalWorkerData
+
+/**
+ * The edge lets V8 collect seldom (see main.ts), for the sake of the thread that pictures go through. What this one leaves
+ * would pile up for an hour; collecting it takes some milliseconds, for which nobody waits.
+ */
+const COLLECT_MS = 60_000
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+setInterval(collectGarbage, COLLECT_MS).unref()
 
 let file: JournalFile | undefined
 
