@@ -21,6 +21,10 @@ const SERVER_FEATURES = [
   'exports',
   'analytics',
   'push',
+  'clones',
+  'passages',
+  'plates',
+  'watchlist',
 ]
 
 interface Import {

@@ -7,7 +7,7 @@ import { auditFeature } from './audit/audit-feature.ts'
 import { chinaClock } from './china-day.ts'
 import type { HubConfig } from './config.ts'
 import { askHub } from './control.ts'
-import { isHubRunning, lockDataFolder, readRunningHub, requireStore } from './data-folder.ts'
+import { isHubRunning, lockDataFolder, requireStore } from './data-folder.ts'
 import { HubError } from './errors.ts'
 import { keyUse, type VersionUse } from './plates/key-use.ts'
 import { type Rotation, type RotationProgress, rotatePlates } from './plates/rotate.ts'
@@ -72,17 +72,10 @@ export async function runPlatesCommand(
 }
 
 function byHub({ dataDir }: HubConfig): PlatesWork {
-  const control = readRunningHub(dataDir)?.control
-  if (!control) {
-    throw new HubError(
-      'HUB_PLATES',
-      `the hub on ${dataDir} is starting or stopping, or is of an older version: try again`,
-    )
-  }
   return {
-    keys: () => askHub(control, { job: 'plates-keys', wish: {}, failsWith: 'HUB_PLATES' }),
+    keys: () => askHub(dataDir, { job: 'plates-keys', wish: {}, failsWith: 'HUB_PLATES' }),
     rotate: (isRehash, { signal, tell }) =>
-      askHub<Rotation, RotationProgress>(control, {
+      askHub<Rotation, RotationProgress>(dataDir, {
         job: 'plates-rotate',
         wish: { isRehash },
         failsWith: 'HUB_PLATES',

@@ -4,8 +4,7 @@ import { openRelational } from './adapters/relational/open.ts'
 import type { Manifest } from './backup/manifest.ts'
 import type { HubConfig } from './config.ts'
 import { askHub } from './control.ts'
-import { isHubRunning, lockDataFolder, readRunningHub } from './data-folder.ts'
-import { HubError } from './errors.ts'
+import { isHubRunning, lockDataFolder } from './data-folder.ts'
 
 export type StorageCommand =
   | { kind: 'backup'; to: string; dataDir: string | undefined }
@@ -51,12 +50,7 @@ export async function runStorageCommand(
 /** By the running hub, which holds the points; by this process if none runs. */
 async function makeBackup(config: HubConfig, to: string, log: Logger): Promise<Manifest> {
   if (isHubRunning(config.dataDir)) {
-    const control = readRunningHub(config.dataDir)?.control
-    if (control) return askHub<Manifest>(control, { job: 'backup', wish: { to }, failsWith: 'HUB_BACKUP' })
-    throw new HubError(
-      'HUB_BACKUP',
-      `the hub on ${config.dataDir} is starting or stopping, or is of an older version: try again`,
-    )
+    return askHub<Manifest>(config.dataDir, { job: 'backup', wish: { to }, failsWith: 'HUB_BACKUP' })
   }
   const { writeBackup } = await import('./backup/backup.ts')
   const { openTimeSeries } = await import('./adapters/timeseries/open.ts')

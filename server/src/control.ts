@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import type { Logger } from 'pino'
+import { readRunningHub } from './data-folder.ts'
 import { HubError, type HubErrorCode } from './errors.ts'
 
 export interface Control {
@@ -80,7 +81,7 @@ export async function startControl(
     token,
     async close() {
       for (const { stop } of running.values()) stop.abort()
-      // The stores must not close under a backup.
+      // The stores must not close under a job.
       await Promise.allSettled([...running.values()].map(({ work }) => work))
       server.closeAllConnections()
       if (!server.listening) return
@@ -116,11 +117,18 @@ export interface Asking<Progress> {
   tell?: (progress: Progress) => void
 }
 
-/** Asks the running hub. Throws with its reason. */
+/** Asks the hub that runs on this data folder. Throws with its reason. */
 export async function askHub<Result, Progress = never>(
-  hub: { port: number; token: string },
+  dataDir: string,
   { job, wish, failsWith, signal, tell }: Asking<Progress>,
 ): Promise<Result> {
+  const hub = readRunningHub(dataDir)?.control
+  if (!hub) {
+    throw new HubError(
+      failsWith,
+      `the hub on ${dataDir} is starting or stopping, or is of an older version: try again`,
+    )
+  }
   const asked = request({
     host: LOOPBACK,
     port: hub.port,

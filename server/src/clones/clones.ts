@@ -35,6 +35,13 @@ export interface NewPassage {
   receivedAtMs: number
 }
 
+/** An alert as if the edge of its passage had sent it. */
+export interface FoundClone {
+  record: AlertRecord
+  edge: EdgeIdentity
+  receivedAtMs: number
+}
+
 interface Sighting {
   checkpointId: string
   atMs: number
@@ -59,10 +66,7 @@ export class Clones {
   }
 
   /** Remembers these passages, inside the transaction that commits them, and answers what they give rise to. */
-  async find(
-    trx: DbOrTransaction,
-    passages: readonly NewPassage[],
-  ): Promise<{ record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number }[]> {
+  async find(trx: DbOrTransaction, passages: readonly NewPassage[]): Promise<FoundClone[]> {
     const places = await this.#knownPlaces(trx)
     if (places.size < 2) return []
     const sinceMs = this.#now() - this.#deps.config.cloneWindowMinutes * MINUTE_MS
@@ -70,7 +74,7 @@ export class Clones {
       ({ record: { plateHash, timing, atMs, deviceId } }) =>
         plateHash !== undefined && timing === undefined && atMs >= sinceMs && places.has(deviceId),
     )
-    const found: { record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number }[] = []
+    const found: FoundClone[] = []
     for (let begin = 0; begin < judged.length; begin += AT_ONCE) {
       const some = judged.slice(begin, begin + AT_ONCE)
       const seen = await sightingsOf(trx, new Set(some.map(({ record }) => record.plateHash!)), sinceMs)
@@ -103,7 +107,7 @@ export class Clones {
     passage: NewPassage,
     seen: Map<string, Sighting[]>,
     places: ReadonlyMap<string, KnownPlace>,
-  ): { record: AlertRecord; edge: EdgeIdentity; receivedAtMs: number } | undefined {
+  ): FoundClone | undefined {
     const { plateHash, deviceId, atMs } = passage.record
     const others = seen.get(plateHash!) ?? []
     seen.set(plateHash!, others)
@@ -213,7 +217,7 @@ function alertOf(
     score: 1,
     reason:
       `A vehicle passed ${here.name} in lane ${lane} with a plate that was at ${there.name}, ${km} km away, ` +
-      `${seconds} s ${order}: a cloned plate is suspected, or one of the two was misread.`.slice(0, 400),
+      `${seconds} s ${order}: a cloned plate is suspected, or one of the two was misread.`,
     facts: {
       lane,
       seconds,

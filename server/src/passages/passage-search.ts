@@ -16,15 +16,13 @@ import { hashPlate } from '../access/plate-keys.ts'
 import type { ReadingLimit } from '../access/plate-reading-limit.ts'
 import type { Principal } from '../access/principal.ts'
 import { HubError } from '../errors.ts'
+import { incidentLookedAt } from '../incident-in-scope.ts'
 import { passagePlaceOf } from '../ports/passage-id.ts'
 import type { Relational } from '../ports/relational.ts'
 import type { TimeSeries } from '../ports/timeseries.ts'
-import { incidentLookedAt } from '../search/terms.ts'
+import { RecentSearches } from '../search/recent-searches.ts'
 
 const MAX_SPAN_MS = MAX_PASSAGE_SPAN_DAYS * 86_400_000
-/** The pages of one search for a plate are one entry of the record, and one plate of the hour. */
-const SAME_SEARCH_MS = 10 * 60_000
-const MAX_SEARCHES = 10_000
 
 export interface PassageSearchDeps {
   relational: Relational
@@ -42,13 +40,12 @@ export interface Paging {
 
 export class PassageSearch {
   readonly #deps: PassageSearchDeps
-  readonly #now: () => number
-  /** When a search for a plate was put on the record, oldest first. */
-  readonly #searches = new Map<string, number>()
+  /** The pages of one search for a plate are one entry of the record, and one plate of the hour: how long to wait. */
+  readonly #recent: RecentSearches<number>
 
   constructor(deps: PassageSearchDeps) {
     this.#deps = deps
-    this.#now = deps.now ?? Date.now
+    this.#recent = new RecentSearches(deps.now)
   }
 
   /** Throws HUB_BAD_REQUEST, HUB_OUT_OF_SCOPE. */
@@ -117,7 +114,9 @@ export class PassageSearch {
     const found = await this.#deps.timeseries.searchPassages({
       scope: region,
       ...(checkpointId === undefined ? {} : { deviceId: checkpointId }),
-      ...{ fromMs, toMs, ...rest },
+      fromMs,
+      toMs,
+      ...rest,
       ...(plateHash === undefined ? {} : { plateHash }),
       ...(place ? { before: place } : {}),
       // One more tells whether there is another page.
@@ -156,22 +155,20 @@ export class PassageSearch {
   ): Promise<number> {
     const { relational, audit, limit } = this.#deps
     const key = JSON.stringify([actor.userId, actor.sessionHash, hash, terms, purpose, reason, incidentId])
-    const nowMs = this.#now()
-    if (nowMs - (this.#searches.get(key) ?? Number.NEGATIVE_INFINITY) < SAME_SEARCH_MS) return 0
-    const incident = await incidentLookedAt(relational.read, actor, incidentId)
-    const subject = 'plate:search'
-    const waitMs = await relational.write.transaction().execute(async (trx) => {
-      const wait = await limit.take(trx, actor, subject)
-      if (wait > 0) return wait
-      const detail = { ...terms, purpose, reason: reason.trim(), ...incident, results }
-      await audit.append(trx, { actor, action: 'plate.searched', subject, detail })
-      return 0
+    const waitMs = await this.#recent.once(key, async () => {
+      const incident = await incidentLookedAt(relational.read, actor, incidentId)
+      const subject = 'plate:search'
+      return relational.write.transaction().execute(async (trx) => {
+        const wait = await limit.take(trx, actor, subject)
+        if (wait > 0) return wait
+        const detail = { ...terms, purpose, reason: reason.trim(), ...incident, results }
+        await audit.append(trx, { actor, action: 'plate.searched', subject, detail })
+        return 0
+      })
     })
-    if (waitMs > 0) return waitMs
-    this.#searches.delete(key)
-    this.#searches.set(key, nowMs)
-    if (this.#searches.size > MAX_SEARCHES) this.#searches.delete(this.#searches.keys().next().value!)
-    return 0
+    // One that was refused may be asked again, and is then counted and told of anew.
+    if (waitMs > 0) this.#recent.forget(key)
+    return waitMs
   }
 }
 

@@ -1,5 +1,4 @@
 /** Which keys are in the ring, and how much lies under each: when an old one may go. */
-
 import type { PlateKeyRing } from '../access/plate-keys.ts'
 import type { PlateKeyUse, PlateStore } from '../ports/plate-store.ts'
 

@@ -9,9 +9,9 @@ import type { PlateKeyRing } from '../access/plate-keys.ts'
 import type { ReadingLimit } from '../access/plate-reading-limit.ts'
 import type { Principal } from '../access/principal.ts'
 import { HubError } from '../errors.ts'
+import { incidentLookedAt } from '../incident-in-scope.ts'
 import type { Relational } from '../ports/relational.ts'
 import type { StoredPassage } from '../ports/timeseries.ts'
-import { incidentLookedAt } from '../search/terms.ts'
 
 export interface PlateReaderDeps {
   relational: Relational

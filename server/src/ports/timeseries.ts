@@ -66,6 +66,9 @@ export interface StoredPassage {
   plateHash?: string
 }
 
+/** A passage as lists show it, and where it was. */
+export type PlacedPassage = Passage & { checkpointId: string; region: string }
+
 export interface PassageQuery {
   /** Only passages whose region lies inside. */
   scope: string
@@ -117,7 +120,7 @@ export interface TimeSeries {
    * Passages that fit, newest first; of one instant by tie break, edge and device, so that the order is the same every
    * time.
    */
-  searchPassages(query: PassageQuery): Promise<(Passage & { checkpointId: string; region: string })[]>
+  searchPassages(query: PassageQuery): Promise<PlacedPassage[]>
   /** The newest passages of a checkpoint inside the scope, newest first; with `atMs` those of that millisecond. */
   latestPassages(checkpointId: string, scope: string, limit: number, atMs?: number): Promise<Passage[]>
   /**

@@ -2,10 +2,7 @@
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { Principal } from '../access/principal.ts'
 import type { Relational } from '../ports/relational.ts'
-
-/** A page that is open asks again and again: the same search of one session is one entry in this time. */
-const SAME_SEARCH_MS = 10 * 60_000
-const MAX_SEARCHES = 10_000
+import { RecentSearches } from './recent-searches.ts'
 
 export type SearchTerms = Readonly<Record<string, string | number | undefined>>
 
@@ -17,30 +14,17 @@ export interface SearchesDeps {
 
 export class Searches {
   readonly #deps: SearchesDeps
-  readonly #now: () => number
-  /** Oldest first; `kept` resolves when it is on the record. */
-  readonly #searches = new Map<string, { atMs: number; kept: Promise<void> }>()
+  readonly #recent: RecentSearches<void>
 
   constructor(deps: SearchesDeps) {
     this.#deps = deps
-    this.#now = deps.now ?? Date.now
+    this.#recent = new RecentSearches(deps.now)
   }
 
   /** Resolves when it is on the record. `of`: what is searched, `record` or `viewings`. */
-  async record(caller: Principal, of: string, terms: SearchTerms): Promise<void> {
+  record(caller: Principal, of: string, terms: SearchTerms): Promise<void> {
     const key = JSON.stringify([caller.userId, caller.sessionHash, of, terms])
-    const last = this.#searches.get(key)
-    if (last !== undefined && this.#now() - last.atMs < SAME_SEARCH_MS) return last.kept
-    const kept = this.#write(caller, 'audit.searched', of, terms)
-    this.#searches.delete(key)
-    this.#searches.set(key, { atMs: this.#now(), kept })
-    if (this.#searches.size > MAX_SEARCHES) this.#searches.delete(this.#searches.keys().next().value!)
-    try {
-      await kept
-    } catch (error) {
-      this.#searches.delete(key)
-      throw error
-    }
+    return this.#recent.once(key, () => this.#write(caller, 'audit.searched', of, terms))
   }
 
   /** What was taken out. Every time, before the first byte. */

@@ -2,6 +2,7 @@
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
+import { chinaClock } from '../china-day.ts'
 import { HubError } from '../errors.ts'
 
 /** More is no page for a person any more: `audit export` takes out the whole record. */
@@ -55,6 +56,5 @@ export function sendFile<Row>(
 
 /** Time in the zone of China, as spreadsheets take it. */
 export function timeCell(atMs: number | undefined): string {
-  if (atMs === undefined) return ''
-  return new Date(atMs + 8 * 3_600_000).toISOString().slice(0, 19).replace('T', ' ')
+  return atMs === undefined ? '' : chinaClock(atMs)
 }

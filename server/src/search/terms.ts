@@ -66,23 +66,6 @@ export async function incidentNamed(
   return row && covers(who.scope, row.region) ? row.incident_id : undefined
 }
 
-/** What the record says of the incident that something was looked at for. Throws HUB_NOT_FOUND outside the scope. */
-export async function incidentLookedAt(
-  db: DbOrTransaction,
-  who: Scoped,
-  incidentId: string | undefined,
-): Promise<{ incidentId: string; incident: string } | undefined> {
-  if (incidentId === undefined) return undefined
-  const row = await db
-    .selectFrom('incident')
-    .select('number')
-    .where('incident_id', '=', incidentId)
-    .where((eb) => inScope(who, eb.ref('region')))
-    .executeTakeFirst()
-  if (!row) throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
-  return { incidentId, incident: row.number }
-}
-
 /** Whatever the case of its letters; on both engines. */
 function contains(column: Expression<string>, text: string): RawBuilder<SqlBool> {
   const pattern = `%${text.toLowerCase().replaceAll(/[\\%_]/g, (sign) => `\\${sign}`)}%`

@@ -333,18 +333,3 @@ export async function moveGrant(
     .executeTakeFirst()
   return Number(result.numUpdatedRows) === 1
 }
-
-/** Of the incident, if it lies inside the scope. */
-export async function incidentStateInScope(
-  db: DbOrTransaction,
-  who: Scoped,
-  incidentId: string,
-): Promise<string | undefined> {
-  const row = await db
-    .selectFrom('incident')
-    .select('state')
-    .where('incident_id', '=', incidentId)
-    .where((eb) => inScope(who, eb.ref('region')))
-    .executeTakeFirst()
-  return row?.state
-}

@@ -9,6 +9,7 @@ import { decide, may, whyNot } from '../access/decide.ts'
 import type { Principal } from '../access/principal.ts'
 import { mayReach } from '../access/scope.ts'
 import { HubError } from '../errors.ts'
+import { requireIncident } from '../incident-in-scope.ts'
 import type { DbOrTransaction } from '../ports/relational.ts'
 import { findTarget, strictestOf } from './grant-cameras.ts'
 import {
@@ -86,8 +87,7 @@ export class Grants {
       if (cameras.length === 0) problems.push(`/groupId: the group ${target.name} has no camera`)
       else if (history) problems.push(...problemsOfSpan(history, policy, nowMs))
       if (incidentId !== undefined) {
-        const state = await store.incidentStateInScope(trx, actor, incidentId)
-        if (state === undefined) throw new HubError('HUB_NOT_FOUND', `no incident ${incidentId}`)
+        const { state } = await requireIncident(trx, actor, incidentId)
         if (isIncidentOver(state)) problems.push(`/incidentId: the incident is ${state}`)
       }
       const sensitivity = [...new Set(cameras.map((camera) => camera.sensitivity))].join(', ')

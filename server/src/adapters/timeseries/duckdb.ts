@@ -9,11 +9,12 @@ import { Worker } from 'node:worker_threads'
 import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import { HubError } from '../../errors.ts'
-import { type PassagePlace, passageIdOf } from '../../ports/passage-id.ts'
+import type { PassagePlace } from '../../ports/passage-id.ts'
 import type { KeptPassage, PlateStore } from '../../ports/plate-store.ts'
 import type {
   FlowQuery,
   PassageQuery,
+  PlacedPassage,
   Point,
   PointCounts,
   RawFrom,
@@ -25,6 +26,7 @@ import type {
 import { type Appended, toBlocks } from './duckdb-columns.ts'
 import { duckdbPlates } from './duckdb-plate-store.ts'
 import type { DuckdbRequest, DuckdbResponse, DuckdbWorkerData } from './duckdb-worker.ts'
+import { listed, withoutPlace } from './passage-lists.ts'
 import {
   flowPointOf,
   HOUR_MS,
@@ -143,7 +145,9 @@ class DuckdbTimeSeries implements TimeSeries {
     if (!row) return undefined
     const [region, plateCipher, plateHash] = row
     return {
-      ...{ deviceId, region, atMs },
+      deviceId,
+      region,
+      atMs,
       ...(plateCipher === null ? {} : { plateCipher }),
       ...(plateHash === null ? {} : { plateHash }),
     }
@@ -156,16 +160,14 @@ class DuckdbTimeSeries implements TimeSeries {
     onlyAtMs?: number,
   ): Promise<Passage[]> {
     const found = await this.#passages(
-      'device_id = $1 and region >= $2 and region < $3'.concat(
-        onlyAtMs === undefined ? '' : ' and at_ms = $4',
-      ),
+      `device_id = $1 and region >= $2 and region < $3${onlyAtMs === undefined ? '' : ' and at_ms = $4'}`,
       [checkpointId, ...regionRange(scope), ...(onlyAtMs === undefined ? [] : [onlyAtMs])],
       limit,
     )
-    return found.map(({ checkpointId: _, region: __, ...passage }) => passage)
+    return found.map(withoutPlace)
   }
 
-  searchPassages(query: PassageQuery): Promise<(Passage & { checkpointId: string; region: string })[]> {
+  searchPassages(query: PassageQuery): Promise<PlacedPassage[]> {
     const values: (string | number)[] = []
     const conditions: string[] = []
     const add = (condition: (...places: string[]) => string, ...given: (string | number | undefined)[]) => {
@@ -192,11 +194,7 @@ class DuckdbTimeSeries implements TimeSeries {
     return this.#passages(conditions.join(' and '), values, query.limit)
   }
 
-  async #passages(
-    condition: string,
-    values: (string | number)[],
-    limit: number,
-  ): Promise<(Passage & { checkpointId: string; region: string })[]> {
+  async #passages(condition: string, values: (string | number)[], limit: number): Promise<PlacedPassage[]> {
     const order = PASSAGE_ORDER.map((column) => `${column} desc`).join(', ')
     const rows = (await this.#query(
       `select at_ms, tie_break, edge_id, device_id, region, lane, "speedKmh", "vehicleClass", "plateColour", direction,
@@ -204,32 +202,11 @@ class DuckdbTimeSeries implements TimeSeries {
        from passage where ${condition} order by ${order} limit ${Math.trunc(limit)}`,
       values,
     )) as PassageRow[]
-    return rows.map(
-      ([
-        atMs,
-        tieBreak,
-        edgeId,
-        deviceId,
-        region,
-        lane,
-        speedKmh,
-        vehicleClass,
-        plateColour,
-        direction,
-        hasPlate,
-      ]) => ({
-        passageId: passageIdOf({ atMs, tieBreak, edgeId, deviceId }),
-        checkpointId: deviceId,
-        region,
-        atMs,
-        lane,
-        ...(speedKmh === null ? {} : { speedKmh }),
-        ...(vehicleClass === null ? {} : { vehicleClass }),
-        ...(plateColour === null ? {} : { plateColour }),
-        ...(direction === null ? {} : { direction }),
-        hasPlate,
-      }),
-    )
+    return rows.map(([atMs, tieBreak, edgeId, deviceId, region, lane, ...rest]) => {
+      const [speedKmh, vehicleClass, plateColour, direction, hasPlate] = rest
+      const stored = { region, lane, speedKmh, vehicleClass, plateColour, direction, hasPlate }
+      return listed({ atMs, tieBreak, edgeId, deviceId }, stored)
+    })
   }
 
   async count(scope: string): Promise<PointCounts> {

@@ -6,12 +6,13 @@
 import { HttpError, InfluxDB } from '@influxdata/influxdb-client'
 import type { FlowPoint, Passage, SeriesPoint } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
-import { type PassagePlace, passageIdOf, passagePlaceOf } from '../../ports/passage-id.ts'
+import { type PassagePlace, passagePlaceOf } from '../../ports/passage-id.ts'
 import type { KeptPassage, PlateStore } from '../../ports/plate-store.ts'
 import {
   type FlowQuery,
   MEASUREMENTS,
   type PassageQuery,
+  type PlacedPassage,
   type Point,
   type PointCounts,
   type RawFrom,
@@ -23,6 +24,7 @@ import {
 import { influxNanoseconds, influxText, influxTime, toLine } from './influx-lines.ts'
 import { influxPlates } from './influx-plates.ts'
 import { type InfluxDatabase, runInfluxRollups, STALE_MEASUREMENT, StaleStretches } from './influx-rollups.ts'
+import { listed, withoutPlace } from './passage-lists.ts'
 import {
   flowPointOf,
   HOUR_MS,
@@ -162,7 +164,9 @@ class InfluxTimeSeries implements TimeSeries {
     if (!row || row[4] === null) return undefined
     const [, region, plateCipher, plateHash] = row
     return {
-      ...{ deviceId, region: String(region), atMs },
+      deviceId,
+      region: String(region),
+      atMs,
       ...(plateCipher ? { plateCipher: String(plateCipher) } : {}),
       ...(plateHash ? { plateHash: String(plateHash) } : {}),
     }
@@ -180,10 +184,10 @@ class InfluxTimeSeries implements TimeSeries {
       ...(onlyAtMs === undefined ? [] : [`time >= ${onlyAtMs}ms AND time < ${onlyAtMs + 1}ms`]),
     ]
     const found = await this.#passages(conditions, limit)
-    return found.slice(0, limit).map(({ checkpointId: _, region: __, ...passage }) => passage)
+    return found.slice(0, limit).map(withoutPlace)
   }
 
-  async searchPassages(query: PassageQuery): Promise<(Passage & { checkpointId: string; region: string })[]> {
+  async searchPassages(query: PassageQuery): Promise<PlacedPassage[]> {
     const { before, limit, toMs } = query
     const is = (name: string, value: string | number | undefined, sign = '=') =>
       value === undefined
@@ -211,43 +215,27 @@ class InfluxTimeSeries implements TimeSeries {
   }
 
   /** At least `limit` of them if there are so many, and some more, since those of one instant may be known already. */
-  async #passages(
-    conditions: readonly string[],
-    limit: number,
-  ): Promise<(Passage & { checkpointId: string; region: string })[]> {
+  async #passages(conditions: readonly string[], limit: number): Promise<PlacedPassage[]> {
     const [series] = await this.#database.queryExactly(
       `SELECT "edge", "device", "region", "lane", "speedKmh", "vehicleClass", "plateColour", "direction", "plateHash",
          "plateCipher"
        FROM "passage" WHERE ${conditions.join(' AND ')} ORDER BY time DESC LIMIT ${Math.trunc(limit) + SAME_INSTANT}`,
     )
+    const text = (value: string | number | null | undefined) => (value ? String(value) : null)
     const rows = (series?.values ?? []).map((row) => {
-      const [
-        time,
-        edgeId,
-        deviceId,
-        region,
-        lane,
-        speed,
-        vehicleClass,
-        plateColour,
-        direction,
-        hash,
-        cipher,
-      ] = row
+      const [time, edgeId, deviceId, region, lane, speed, vehicleClass, plateColour, direction, ...plate] =
+        row
       const place = { ...influxTime(String(time)), edgeId: String(edgeId), deviceId: String(deviceId) }
-      const passage = {
-        passageId: passageIdOf(place),
-        checkpointId: place.deviceId,
+      const stored = {
         region: String(region),
-        atMs: place.atMs,
         lane: Number(lane),
-        ...(speed === null ? {} : { speedKmh: Number(speed) }),
-        ...(vehicleClass ? { vehicleClass: String(vehicleClass) } : {}),
-        ...(plateColour ? { plateColour: String(plateColour) } : {}),
-        ...(direction ? { direction: String(direction) } : {}),
-        hasPlate: Boolean(hash || cipher),
+        speedKmh: speed === null ? null : Number(speed),
+        vehicleClass: text(vehicleClass),
+        plateColour: text(plateColour),
+        direction: text(direction),
+        hasPlate: plate.some(Boolean),
       }
-      return { place, passage }
+      return { place, passage: listed(place, stored) }
     })
     // InfluxDB orders by time alone.
     rows.sort((a, b) => (comesAfter(a.place, b.place) ? 1 : comesAfter(b.place, a.place) ? -1 : 0))
