@@ -3,12 +3,12 @@
  * its rule, raises an alert, once; when it is back, a note says how long it was silent. What it has learned is kept on the
  * disk. Gaps are measured on the monotonic clock: setting the time of day makes nobody silent.
  */
-import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { AlertRecord } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import type { SilenceRuleConfig } from '../config.ts'
+import { deviceAlert } from '../device-alert.ts'
 import { isGroup } from './fields.ts'
 import { GapHabit, type GapHabitState } from './gap-habit.ts'
 
@@ -130,9 +130,7 @@ export class SilenceWatch {
       state === 'back'
         ? `${name} sends again after ${silentSeconds} s of silence.`
         : `${name} has sent nothing for ${silentSeconds} s; its longest usual gap at this hour is ${usualSeconds} s.`
-    const alert: AlertRecord = {
-      kind: 'alert',
-      alertId: randomUUID(),
+    const alert = deviceAlert({
       atMs: this.#clock.wallMs(),
       deviceId,
       deviceKind,
@@ -143,10 +141,7 @@ export class SilenceWatch {
       score: 1,
       reason,
       facts: { state, silentSeconds, ...(state === 'silent' ? { usualSeconds } : {}) },
-      objects: [],
-      trackPath: [],
-      evidenceIds: [],
-    }
+    })
     this.#options.log.info({ alertId: alert.alertId, deviceId, reason }, 'alert raised')
     this.#options.raise(alert).catch((err: unknown) => {
       this.#options.log.error({ err, deviceId }, 'an alert could not be kept')

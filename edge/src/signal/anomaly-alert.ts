@@ -1,7 +1,7 @@
 /** When a judged value becomes an alert, and what the alert says. Pure. */
-import { randomUUID } from 'node:crypto'
 import type { AlertRecord, ModelRef, ScoreRecord } from '@patrolhub/protocol'
 import type { SignalRuleConfig } from '../config.ts'
+import { deviceAlert } from '../device-alert.ts'
 import type { SignalReason } from './measures.ts'
 
 export interface SeriesSource {
@@ -57,9 +57,7 @@ export function anomalyAlert(
   const side = value > expectedHigh ? 'above' : value < expectedLow ? 'below' : 'within'
   const unit = source.unit ? ` ${source.unit}` : ''
   const band = `${shown(expectedLow)} to ${shown(expectedHigh)}${unit}`
-  return {
-    kind: 'alert',
-    alertId: randomUUID(),
+  return deviceAlert({
     atMs: scored.atMs,
     deviceId: source.deviceId,
     deviceKind: source.deviceKind,
@@ -79,11 +77,8 @@ export function anomalyAlert(
       why,
       threshold: source.rule.threshold,
     },
-    objects: [],
-    trackPath: [],
     model,
-    evidenceIds: [],
-  }
+  })
 }
 
 /** Three digits that say something. */

@@ -30,7 +30,6 @@ export function levelOf(measure: number): number {
 }
 
 export class WorstEpisodes {
-  readonly #measures: number
   readonly #least: Float32Array
   /** Levels: `WORST` for each measure, the highest first; 0 where there is none. */
   readonly #worst: Float32Array
@@ -44,7 +43,6 @@ export class WorstEpisodes {
    */
   constructor(block: StateBlock, least: Float32Array) {
     const measures = least.length
-    this.#measures = measures
     this.#least = least
     this.#worst = block.floats(measures * WORST)
     this.#began = block.doubles(measures)
@@ -57,7 +55,7 @@ export class WorstEpisodes {
    */
   write(levels: Float32Array, count: number, row: Float32Array, at: number): void {
     const worst = this.#worst
-    for (let measure = 0; measure < this.#measures; measure++) {
+    for (let measure = 0; measure < this.#least.length; measure++) {
       const first = measure * WORST
       const own = this.#isGoingOn(measure, count) ? this.#place[measure]! : WORST
       const level = levels[measure]!
@@ -76,7 +74,7 @@ export class WorstEpisodes {
     for (let index = 0; index < worst.length; index++)
       if (worst[index]! > 0) worst[index] = Math.max(LEAST_LEVEL, worst[index]! - FADING)
     if (count < FIRST_COUNT) return
-    for (let measure = 0; measure < this.#measures; measure++) {
+    for (let measure = 0; measure < this.#least.length; measure++) {
       const level = levels[measure]!
       if (level > 0) this.#enter(measure, level, count)
     }

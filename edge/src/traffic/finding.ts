@@ -1,7 +1,7 @@
 /** What a rule of traffic has found, and the alert that is made of it. */
-import { randomUUID } from 'node:crypto'
 import type { AlertRecord, Severity } from '@patrolhub/protocol'
 import type { CheckpointConfig } from '../config.ts'
+import { deviceAlert } from '../device-alert.ts'
 
 export interface Finding {
   rule: 'speeding' | 'wrong-way' | 'queue' | 'lane-blocked'
@@ -9,7 +9,7 @@ export interface Finding {
   severity: Severity
   /** Of the passage that decided it. */
   atMs: number
-  /** Completes "… at {checkpoint}: ", in English. */
+  /** Completes "At {checkpoint} …", in English. */
   sentence: string
   facts: AlertRecord['facts']
 }
@@ -17,9 +17,7 @@ export interface Finding {
 /** Neither a plate nor its hash is in it: an alert is seen by many. */
 export function trafficAlert(checkpoint: CheckpointConfig, finding: Finding): AlertRecord {
   const { rule, ruleName, severity, atMs, sentence, facts } = finding
-  return {
-    kind: 'alert',
-    alertId: randomUUID(),
+  return deviceAlert({
     atMs,
     deviceId: checkpoint.checkpointId,
     deviceKind: 'checkpoint',
@@ -28,10 +26,7 @@ export function trafficAlert(checkpoint: CheckpointConfig, finding: Finding): Al
     ruleName,
     severity,
     score: 1,
-    reason: `At ${checkpoint.name} ${sentence}`.slice(0, 400),
+    reason: `At ${checkpoint.name} ${sentence}`,
     facts,
-    objects: [],
-    trackPath: [],
-    evidenceIds: [],
-  }
+  })
 }

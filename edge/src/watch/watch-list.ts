@@ -2,7 +2,6 @@
  * Plates that are looked for: matches passages by their keyed hash, at this box, whether or not the hub can be reached.
  * The newest list of the hub is kept on the disk. A hit is told of once a minute for each plate and checkpoint.
  */
-import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
@@ -15,6 +14,7 @@ import {
 } from '@patrolhub/protocol'
 import type { Logger } from 'pino'
 import type { CheckpointConfig } from '../config.ts'
+import { deviceAlert } from '../device-alert.ts'
 import { writeDurably } from '../durable-file.ts'
 
 const NAME = 'watch-list.json'
@@ -97,9 +97,7 @@ function alertOf(watched: Watched, checkpoint: CheckpointConfig, passage: Passag
   const { reason, instruction, severity, entryId } = watched
   const { lane, speedKmh, direction } = passage
   const what = instruction === '' ? reason : `${reason}; ${instruction}`
-  return {
-    kind: 'alert',
-    alertId: randomUUID(),
+  return deviceAlert({
     atMs: passage.atMs,
     deviceId: checkpoint.checkpointId,
     deviceKind: 'checkpoint',
@@ -108,7 +106,7 @@ function alertOf(watched: Watched, checkpoint: CheckpointConfig, passage: Passag
     ruleName: reason.slice(0, 80),
     severity,
     score: 1,
-    reason: `A vehicle on the watch list passed ${checkpoint.name} in lane ${lane}: ${what}.`.slice(0, 400),
+    reason: `A vehicle on the watch list passed ${checkpoint.name} in lane ${lane}: ${what}.`,
     facts: {
       entryId,
       lane,
@@ -117,8 +115,5 @@ function alertOf(watched: Watched, checkpoint: CheckpointConfig, passage: Passag
       ...(speedKmh === undefined ? {} : { speedKmh }),
       ...(direction === undefined ? {} : { direction }),
     },
-    objects: [],
-    trackPath: [],
-    evidenceIds: [],
-  }
+  })
 }

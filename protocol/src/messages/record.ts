@@ -12,8 +12,8 @@ import { DeviceId, EpochMs, NormBox, NormPoint, Score, Severity, Sha256, Uuid } 
  * `stopped-vehicle`, `running`, `scatter`, `unusual`, `left-object`, `removed-object`; from the picture itself:
  * `covered`, `blurred`, `frozen`, `moved-camera`, `lost-signal`; from a model over numbers: `signal-anomaly`;
  * from passages: `watch-list`, `speeding`, `wrong-way`, `queue`, `lane-blocked`; from the hub, which compares
- * checkpoints: `cloned-plate`; from the intake: `device-silent` (its
- * fact `state` is `silent`, or `back` in the note that it sends again).
+ * checkpoints: `cloned-plate`; from the intake: `device-silent` (its fact `state` is `silent`, or `back` in the note that
+ * it sends again).
  *
  * Facts that screens make their sentence of: about an object `className` and, where a time matters, `secondsInZone`;
  * `direction` (`left`, `right`) of a line crossing; `count` and `minCount` of a crowd or scatter; `seconds` that a
