@@ -1,7 +1,8 @@
 /**
  * What happens in the clips of the assets page, as a person saw it looking at two pictures a second, and in the scenes
- * that are put together from them (scenes.ts), and the rules that should say so. Seconds of the clip. `unsure` are times in which one may or may not speak of the event (somebody walks
- * on the very border of the zone): alerts in them count neither way.
+ * that are put together from them (scenes.ts), and the rules that should say so. Seconds of the clip. `unsure` are times
+ * in which one may or may not speak of the event (somebody walks on the very border of the zone): alerts in them count
+ * neither way.
  */
 
 import { WALKS } from './motorway.ts'
