@@ -1,33 +1,19 @@
 /** The shipped anomaly model on roads and machines of which its training knows nothing; figures: the bench of that name. */
 import { describe, expect, it } from 'vitest'
-import { learningRows } from '../../test/support/nab-score.ts'
-import { makeUnseen, type UnseenEvent } from '../../test/support/roads-and-machines.ts'
-import { openScorer, scoreAll } from '../../test/support/score-series.ts'
+import { makeUnseen } from '../../test/support/roads-and-machines.ts'
+import { judgeUnseen } from '../../test/support/unseen-score.ts'
 
 /** The threshold of a rule that says nothing else. */
 const THRESHOLD = 0.7
 const WEEK_VALUES = 2016
 
 async function judge(options: { seed: number; roads: number; machines: number }) {
-  const series = makeUnseen(options)
-  const scorer = await openScorer()
-  const scores = await scoreAll(scorer, series)
-  await scorer.close()
-  const found: string[] = []
-  const missed: string[] = []
-  let falseAlarms = 0
-  let values = 0
-  for (const [index, { events, values: judged }] of series.entries()) {
-    const begins = learningRows(judged.length)
-    const alarms = [...scores[index]!.keys()].filter(
-      (row) => row >= begins && scores[index]![row]! >= THRESHOLD,
-    )
-    const holds = ({ window: [from, to] }: UnseenEvent, row: number) => row >= from && row <= to
-    values += judged.length - begins
-    falseAlarms += alarms.filter((row) => !events.some((event) => holds(event, row))).length
-    for (const event of events) (alarms.some((row) => holds(event, row)) ? found : missed).push(event.kind)
-  }
-  return { found, missed, alarmsAWeek: (falseAlarms * WEEK_VALUES) / values }
+  const judged = await judgeUnseen(makeUnseen(options), THRESHOLD)
+  const kindsOf = (wanted: boolean) =>
+    judged.flatMap(({ events }) => events.flatMap(({ kind, isFound }) => (isFound === wanted ? [kind] : [])))
+  const sum = (name: 'values' | 'falseAlarms') => judged.reduce((total, each) => total + each[name], 0)
+  const alarmsAWeek = (sum('falseAlarms') * WEEK_VALUES) / sum('values')
+  return { found: kindsOf(true), missed: kindsOf(false), alarmsAWeek }
 }
 
 describe('the signal model on what it has not seen', () => {

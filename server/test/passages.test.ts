@@ -1,9 +1,9 @@
 /** The search of passages in a whole hub: who finds what, what is on the record, and what never is. */
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hashToken, newToken } from '../src/access/token.ts'
 import { openRelational } from '../src/adapters/relational/open.ts'
 import type { Relational } from '../src/ports/relational.ts'
+import { addAccount, askAs, openSession } from './support/accounts.ts'
 import { EdgeClient, passage } from './support/edge-client.ts'
 import { silent, startTestHub, type TestHub } from './support/hub.ts'
 
@@ -52,39 +52,9 @@ afterAll(async () => {
 })
 
 async function person(role: string, scope: string, isOnDuty = true) {
-  const token = newToken()
-  const userId = `user-${token.slice(0, 8)}`
-  const user = { user_id: userId, username: userId, display_name: role, password_hash: '', role, scope }
-  const flags = { must_change_password: 0, is_disabled: 0, is_on_duty: isOnDuty ? 1 : 0 } as const
-  await relational.write
-    .insertInto('user_account')
-    .values({ ...user, ...flags, created_at_ms: Date.now() })
-    .execute()
-  const times = { created_at_ms: Date.now(), expires_at_ms: Date.now() + 3_600_000 }
-  await relational.write
-    .insertInto('session')
-    .values({ token_hash: hashToken(token), user_id: userId, address: '', user_agent: '', ...times })
-    .execute()
-  const ask = async (method: string, path: string, body?: object) => {
-    const response = await fetch(hub.url + path, {
-      method,
-      headers: {
-        'x-patrolhub': '1',
-        cookie: `patrolhub_session=${token}`,
-        ...(body ? { 'content-type': 'application/json' } : {}),
-      },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    })
-    const text = await response.text()
-    const isJson = response.headers.get('content-type')?.startsWith('application/json')
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      // biome-ignore lint/suspicious/noExplicitAny: answers of many kinds, each looked at by its test
-      json: isJson ? (JSON.parse(text) as any) : undefined,
-    }
-  }
+  const { userId } = await addAccount(relational, { role, scope, isOnDuty })
+  const { cookie } = await openSession(relational, userId)
+  const ask = (method: string, path: string, body?: object) => askAs(cookie, hub.url + path, method, body)
   const search = (terms: Record<string, string | number>, path = '') =>
     ask(
       'GET',

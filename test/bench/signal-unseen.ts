@@ -9,9 +9,8 @@
  */
 import { parseArgs } from 'node:util'
 import { report } from '../support/bench.ts'
-import { learningRows } from '../support/nab-score.ts'
 import { makeUnseen } from '../support/roads-and-machines.ts'
-import { openScorer, scoreAll } from '../support/score-series.ts'
+import { judgeUnseen } from '../support/unseen-score.ts'
 
 const WEEK_VALUES = 2016
 
@@ -33,30 +32,20 @@ const numbers = Object.fromEntries(
 
 const series = makeUnseen({ seed: numbers.seed, roads: numbers.roads, machines: numbers.machines })
 if (series.length === 0) throw new Error('--roads and --machines are both 0: there is nothing to judge')
-const scorer = await openScorer()
-const scores = await scoreAll(scorer, series)
-await scorer.close()
-
 const kinds = new Map<string, { events: number; found: number; falseAlarms: number; values: number }>()
 const events = new Map<string, { events: number; found: number }>()
-for (const [index, each] of series.entries()) {
-  const kind = kinds.get(each.kind) ?? { events: 0, found: 0, falseAlarms: 0, values: 0 }
-  kinds.set(each.kind, kind)
-  const begins = learningRows(each.values.length)
-  const alarms = [...scores[index]!.entries()].flatMap(([row, score]) =>
-    row >= begins && score >= numbers.threshold ? [row] : [],
-  )
-  const isIn = ([from, to]: [number, number], row: number) => row >= from && row <= to
-  kind.values += each.values.length - begins
-  kind.falseAlarms += alarms.filter((row) => !each.events.some(({ window }) => isIn(window, row))).length
-  for (const event of each.events) {
-    const name = `${each.kind === 'machine' ? 'machine' : 'road'}: ${event.kind}`
+for (const judged of await judgeUnseen(series, numbers.threshold)) {
+  const kind = kinds.get(judged.kind) ?? { events: 0, found: 0, falseAlarms: 0, values: 0 }
+  kinds.set(judged.kind, kind)
+  kind.values += judged.values
+  kind.falseAlarms += judged.falseAlarms
+  for (const event of judged.events) {
+    const name = `${judged.kind === 'machine' ? 'machine' : 'road'}: ${event.kind}`
     const ofKind = events.get(name) ?? { events: 0, found: 0 }
     events.set(name, ofKind)
-    const isFound = alarms.some((row) => isIn(event.window, row))
     for (const sum of [kind, ofKind]) {
       sum.events += 1
-      if (isFound) sum.found += 1
+      if (event.isFound) sum.found += 1
     }
   }
 }

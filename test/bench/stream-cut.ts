@@ -13,9 +13,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { edgeTopics, type Grant, type RelayCommand } from '@patrolhub/protocol'
 import { connectAsync } from 'mqtt'
-import { hashToken, newToken } from '../../server/src/access/token.ts'
 import { openRelational } from '../../server/src/adapters/relational/open.ts'
 import { loadConfig } from '../../server/src/config.ts'
+import { addAccount, openSession } from '../../server/test/support/accounts.ts'
 import { createEdge, freshFolder, silent, startHubProcess, testEnv } from '../../server/test/support/hub.ts'
 import { eventually, TestPlayer, WarmEdge } from '../../server/test/support/streams.ts'
 import { type Bar, report } from '../support/bench.ts'
@@ -45,35 +45,8 @@ const token = await createEdge(dataDir, EDGE_ID, REGION)
 const relational = await openRelational(loadConfig({ env: testEnv(dataDir) }), silent)
 
 async function person(role: string, scope = SCOPE): Promise<Person> {
-  const userId = randomUUID()
-  const secret = newToken()
-  const nowMs = Date.now()
-  await relational.write
-    .insertInto('user_account')
-    .values({
-      user_id: userId,
-      username: `u-${userId}`,
-      display_name: role,
-      password_hash: '',
-      must_change_password: 0,
-      role,
-      scope,
-      is_disabled: 0,
-      created_at_ms: nowMs,
-    })
-    .execute()
-  await relational.write
-    .insertInto('session')
-    .values({
-      token_hash: hashToken(secret),
-      user_id: userId,
-      created_at_ms: nowMs,
-      expires_at_ms: nowMs + 3_600_000,
-      address: '127.0.0.1',
-      user_agent: 'bench',
-    })
-    .execute()
-  return { userId, cookie: `patrolhub_session=${secret}` }
+  const { userId } = await addAccount(relational, { role, scope })
+  return { userId, cookie: (await openSession(relational, userId)).cookie }
 }
 
 async function verifiedIncident(): Promise<string> {

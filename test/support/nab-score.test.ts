@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { seeded } from '../../edge/test/support/seeded.ts'
 import { benchmarkScore, heldOutScore, learningRows, scoreAt } from './nab-score.ts'
 
 function scored(length: number, alarms: Record<number, number>, windows: [number, number][]) {
@@ -60,11 +61,7 @@ describe('the score of the benchmark', () => {
   })
 
   it('of held-out series is the whole score if all are alike, and less if each half has another threshold', () => {
-    let state = 1
-    const random = () => {
-      state = (state * 48_271) % 2_147_483_647
-      return state / 2_147_483_647
-    }
+    const random = seeded(1)
     const alike = Array.from({ length: 12 }, () => scored(1000, { 400: 0.9, 700: 0.3 }, [[400, 499]]))
     expect(heldOutScore(alike, random)).toBeCloseTo(benchmarkScore(alike).score, 9)
     const unlike = alike.map((_, index) => {

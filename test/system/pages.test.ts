@@ -3,18 +3,18 @@
  * Pages of the dashboard on a hub of its own, in real Chromium: the first sign-in with its second factor, roles and users,
  * one's own sessions, an emergency plan, a camera outside the scope, and live video where HTTP brings no picture.
  */
-import { createHmac, randomUUID } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type CameraPolicy, edgeTopics, type RelayCommand } from '@patrolhub/protocol'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PlateKeyRing } from '../../server/src/access/plate-keys.ts'
-import { hashToken, newToken } from '../../server/src/access/token.ts'
 import { hotp, stepAt } from '../../server/src/access/totp.ts'
 import { openRelational } from '../../server/src/adapters/relational/open.ts'
 import type { Relational } from '../../server/src/ports/relational.ts'
 import { CameraLoop, makeClip } from '../../server/test/scope/camera-loop.ts'
+import { addAccount, openSession } from '../../server/test/support/accounts.ts'
 import { camera, EdgeClient, passage } from '../../server/test/support/edge-client.ts'
 import { silent, startTestHub, type TestHub } from '../../server/test/support/hub.ts'
 import { collectProblems, launchChromium } from '../support/browser.ts'
@@ -107,20 +107,8 @@ async function ask<T>(method: 'GET' | 'POST' | 'PUT', path: string, data?: unkno
 
 /** An operator who is signed in already: a test pays for passwords only where it is about them. */
 async function newcomer(username: string, scope: string): Promise<Page> {
-  const user_id = randomUUID()
-  const token = newToken()
-  const nowMs = Date.now()
-  const flags = { must_change_password: 0, is_disabled: 0 } as const
-  const names = { username, display_name: `Name of ${username}`, role: 'operator', scope }
-  await store.write
-    .insertInto('user_account')
-    .values({ user_id, ...names, ...flags, password_hash: '', created_at_ms: nowMs })
-    .execute()
-  const times = { created_at_ms: nowMs, expires_at_ms: nowMs + 3_600_000 }
-  await store.write
-    .insertInto('session')
-    .values({ token_hash: hashToken(token), user_id, ...times, address: '', user_agent: '' })
-    .execute()
+  const { userId } = await addAccount(store, { role: 'operator', scope, username })
+  const { token } = await openSession(store, userId)
   const { page } = await visit([{ name: 'patrolhub_session', value: token, url: hub.url }])
   await page.getByRole('navigation', { name: 'Pages' }).waitFor()
   return page

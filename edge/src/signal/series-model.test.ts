@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { seeded } from '../../test/support/seeded.ts'
 import { ROW_LENGTH, SeriesModel, STATE_BYTES } from './series-model.ts'
 import { StateBlock } from './state-block.ts'
 import { MEMORY_LENGTH, ValueMemory } from './value-memory.ts'
@@ -129,13 +130,4 @@ function nearestBySearch(all: readonly number[], { values, stride, span, least }
     best = Math.min(best, sum)
   }
   return Math.sqrt(best)
-}
-
-/** Numbers from 0 to below 1. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state * 48_271) % 2_147_483_647
-    return state / 2_147_483_647
-  }
 }

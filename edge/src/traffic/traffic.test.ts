@@ -1,6 +1,7 @@
 import type { AlertRecord, PassageRecord } from '@patrolhub/protocol'
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
+import { seeded } from '../../test/support/seeded.ts'
 import type { TrafficConfig } from '../config/traffic-schema.ts'
 import type { CheckpointConfig } from '../config.ts'
 import { Traffic } from './traffic.ts'
@@ -56,15 +57,6 @@ function road(traffic: Partial<TrafficConfig> = {}, memory = states()) {
       },
     ])
   return { judge, pass, memory }
-}
-
-/** Numbers from 0 to below 1. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state * 48_271) % 2_147_483_647
-    return state / 2_147_483_647
-  }
 }
 
 interface Stretch {

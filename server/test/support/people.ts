@@ -31,6 +31,7 @@ import { incidentsFeature } from '../../src/incidents/incidents-feature.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { NO_WAKEUPS } from '../../src/ports/wakeups.ts'
 import { pushFeature } from '../../src/push/push-feature.ts'
+import { addAccount, openSession } from './accounts.ts'
 import { engineEnv } from './postgres.ts'
 
 export interface Person {
@@ -143,45 +144,21 @@ export async function startPeople(env: Record<string, string> = {}, http?: HttpL
   const sockets: Socket[] = []
 
   async function person(role: Role, scope: string, more: { teamIds?: string[]; oneTime?: boolean } = {}) {
-    const userId = randomUUID()
-    const username = `u${userId.slice(0, 8)}`
     const teamIds = more.teamIds ?? []
-    await relational.write
-      .insertInto('user_account')
-      .values({
-        user_id: userId,
-        username,
-        display_name: `Name of ${username}`,
-        password_hash: '',
-        must_change_password: more.oneTime ? 1 : 0,
-        role,
-        scope,
-        is_disabled: 0,
-        created_at_ms: now(),
-      })
-      .execute()
+    const { userId, username } = await addAccount(relational, {
+      role,
+      scope,
+      mustChangePassword: more.oneTime === true,
+      nowMs: now(),
+    })
     for (const teamId of teamIds) {
       await relational.write.insertInto('team_member').values({ team_id: teamId, user_id: userId }).execute()
     }
-    const session = await openSession(userId)
+    const session = await signIn(userId)
     return { userId, username, role, scope, teamIds, ...session } satisfies Person
   }
 
-  async function openSession(userId: string) {
-    const token = newToken()
-    await relational.write
-      .insertInto('session')
-      .values({
-        token_hash: hashToken(token),
-        user_id: userId,
-        created_at_ms: now(),
-        expires_at_ms: now() + 3_600_000,
-        address: '127.0.0.1',
-        user_agent: 'test',
-      })
-      .execute()
-    return { cookie: `patrolhub_session=${token}`, sessionHash: hashToken(token) }
-  }
+  const signIn = (userId: string) => openSession(relational, userId, now())
 
   async function edge(region: string): Promise<TestEdge> {
     const edgeId = `edge-${randomUUID().slice(0, 8)}`
@@ -313,7 +290,7 @@ export async function startPeople(env: Record<string, string> = {}, http?: HttpL
     app,
     clock,
     person,
-    openSession,
+    openSession: signIn,
     edge,
     ask,
     ingest,

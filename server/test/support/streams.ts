@@ -48,6 +48,7 @@ import { pushFeature } from '../../src/push/push-feature.ts'
 import type { StreamLimits } from '../../src/streams/limits.ts'
 import { PictureCache } from '../../src/streams/picture-cache.ts'
 import { streamsFeature } from '../../src/streams/streams-feature.ts'
+import { addAccount, openSession } from './accounts.ts'
 import { engineEnv } from './postgres.ts'
 
 export interface Viewer {
@@ -174,35 +175,11 @@ export async function startStreamsHub(
   const sockets: Socket[] = []
 
   async function viewer(role: Role = 'operator', scope = '410502'): Promise<Viewer> {
-    const userId = randomUUID()
-    const row = {
-      user_id: userId,
-      username: `u${userId.slice(0, 8)}`,
-      display_name: `Name of ${userId.slice(0, 8)}`,
-      password_hash: '',
-      must_change_password: 0,
-      role,
-      scope,
-      is_disabled: 0,
-      created_at_ms: now(),
-    } as const
-    await relational.write.insertInto('user_account').values(row).execute()
-    return { userId, ...(await openSession(userId)) }
+    const { userId } = await addAccount(relational, { role, scope, nowMs: now() })
+    return { userId, ...(await signIn(userId)) }
   }
 
-  async function openSession(userId: string) {
-    const token = newToken()
-    const row = {
-      token_hash: hashToken(token),
-      user_id: userId,
-      created_at_ms: now(),
-      expires_at_ms: now() + 3_600_000,
-      address: '127.0.0.1',
-      user_agent: 'test',
-    }
-    await relational.write.insertInto('session').values(row).execute()
-    return { cookie: `patrolhub_session=${token}`, sessionHash: hashToken(token) }
-  }
+  const signIn = (userId: string) => openSession(relational, userId, now())
 
   /** An edge with its credential and cameras. */
   async function edge(
@@ -317,7 +294,7 @@ export async function startStreamsHub(
     asked,
     onHistory: (listener: HistoryListener) => void historyListeners.add(listener),
     viewer,
-    openSession,
+    openSession: signIn,
     edge,
     incident,
     ask,
