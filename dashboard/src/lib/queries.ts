@@ -38,7 +38,7 @@ import { ApiError, api, type Query } from './api.ts'
 import { hubNowMs } from './hub-clock.ts'
 
 const ALERTS_A_PAGE = 40
-const AUDIT_A_PAGE = 100
+const FOUND_A_PAGE = 100
 
 export const keys = {
   session: ['session'],
@@ -292,7 +292,7 @@ export const auditQuery = (terms: Query) =>
     queryKey: [...keys.audit, terms],
     queryFn: ({ pageParam, signal }) =>
       api.get<AuditPage>('/api/audit', {
-        query: { ...terms, limit: AUDIT_A_PAGE, before: pageParam },
+        query: { ...terms, limit: FOUND_A_PAGE, before: pageParam },
         signal,
       }),
     initialPageParam: undefined as string | undefined,
@@ -305,7 +305,7 @@ export const viewingsQuery = (terms: Query) =>
     queryKey: [...keys.viewings, terms],
     queryFn: ({ pageParam, signal }) =>
       api.get<ViewingPage>('/api/viewings', {
-        query: { ...terms, limit: AUDIT_A_PAGE, before: pageParam },
+        query: { ...terms, limit: FOUND_A_PAGE, before: pageParam },
         signal,
       }),
     initialPageParam: undefined as string | undefined,
@@ -324,7 +324,7 @@ export const passageSearchQuery = ({ terms, ofPlate }: PassageSearch) =>
   infiniteQueryOptions({
     queryKey: [...keys.passageSearch, terms, ofPlate],
     queryFn: ({ pageParam, signal }) => {
-      const page = { limit: AUDIT_A_PAGE, ...(pageParam === undefined ? {} : { before: pageParam }) }
+      const page = { limit: FOUND_A_PAGE, ...(pageParam === undefined ? {} : { before: pageParam }) }
       return ofPlate === undefined
         ? api.get<PassagePage>('/api/passages', { query: { ...terms, ...page }, signal })
         : api.post<PassagePage>('/api/passages/by-plate', { ...terms, ...page, ...ofPlate })

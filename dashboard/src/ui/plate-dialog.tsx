@@ -6,9 +6,10 @@ import { hubNowMs } from '../lib/hub-clock.ts'
 import { useNowMs } from '../lib/use-now.ts'
 import { Button } from './button.tsx'
 import { Dialog, DialogActions } from './dialog.tsx'
-import { SelectField, TextField, textOf } from './field.tsx'
+import { TextField, textOf } from './field.tsx'
 import { ErrorNote } from './notes.tsx'
 import styles from './plate-dialog.module.css'
+import { PurposeField } from './purpose-field.tsx'
 
 /** A screen that is left alone shows nobody a plate. */
 const SHOWN_SECONDS = 30
@@ -46,14 +47,7 @@ export function PlateDialog({ title, purpose, read, onClose }: PlateDialogProps)
       >
         {plate === undefined ? (
           <>
-            {purpose === undefined ? null : (
-              <SelectField
-                label={t('grant.purpose')}
-                name="purpose"
-                defaultValue={purpose}
-                choices={PURPOSES.map((value) => ({ value, label: t(`purpose.${value}`) }))}
-              />
-            )}
+            {purpose === undefined ? null : <PurposeField defaultValue={purpose} />}
             <TextField
               label={t('plate.reason')}
               name="reason"

@@ -10,6 +10,7 @@ import { useAlertArrival } from '../../lib/use-live.ts'
 import { Button } from '../../ui/button.tsx'
 import { Icon } from '../../ui/icon.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
+import { OlderButton } from '../../ui/older-button.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { AlertItem } from './alert-item.tsx'
 import styles from './alert-list.module.css'
@@ -20,8 +21,8 @@ const MAX_ARRIVALS = 20
 /** Alerts, newest first, as they come in. A new one slides in, is read out, and sounds if somebody asked for it. */
 export function AlertList() {
   const { t } = useTranslation()
-  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
-    useInfiniteQuery(alertsQuery)
+  const query = useInfiniteQuery(alertsQuery)
+  const { data, error, isPending, refetch } = query
   const [arrived, setArrived] = useState<readonly Alert[]>([])
   const [hasSound, setSound] = useStoredSwitch('sound', false)
   useAlertArrival((alert) => {
@@ -70,13 +71,7 @@ export function AlertList() {
           />
         ))}
       </ul>
-      {hasNextPage ? (
-        <div className={styles.more}>
-          <Button isBusy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-            {t('common.older')}
-          </Button>
-        </div>
-      ) : null}
+      <OlderButton query={query} />
     </Panel>
   )
 }

@@ -8,6 +8,7 @@ import { Button } from '../../ui/button.tsx'
 import { DataTable } from '../../ui/data-table.tsx'
 import { SelectField } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
+import { OlderButton } from '../../ui/older-button.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { TakeOut } from '../../ui/take-out.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
@@ -41,8 +42,8 @@ function detailText(detail: AuditEntry['detail']): string {
 export function AuditTable() {
   const { t } = useTranslation()
   const [terms, setTerms] = useState<Query>({})
-  const { data, error, isPending, isFetching, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
-    useInfiniteQuery(auditQuery(terms))
+  const query = useInfiniteQuery(auditQuery(terms))
+  const { data, error, isPending, isFetching, refetch } = query
   const entries = data?.pages.flatMap((page) => page.items) ?? []
   return (
     <Panel
@@ -113,13 +114,7 @@ export function AuditTable() {
           ]}
         />
       ) : null}
-      {hasNextPage ? (
-        <div className={styles.more}>
-          <Button isBusy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-            {t('common.older')}
-          </Button>
-        </div>
-      ) : null}
+      <OlderButton query={query} />
     </Panel>
   )
 }

@@ -1,4 +1,4 @@
-import { PURPOSES, VIEWING_MARKS, type Viewing } from '@patrolhub/protocol'
+import { VIEWING_MARKS, type Viewing } from '@patrolhub/protocol'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -11,7 +11,9 @@ import { DataTable } from '../../ui/data-table.tsx'
 import { DrillMark } from '../../ui/drill-mark.tsx'
 import { SelectField } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
+import { OlderButton } from '../../ui/older-button.tsx'
 import { Panel } from '../../ui/panel.tsx'
+import { PurposeField } from '../../ui/purpose-field.tsx'
 import { TakeOut } from '../../ui/take-out.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
 import styles from './audit-table.module.css'
@@ -26,8 +28,8 @@ export function ViewingTable() {
   const { t } = useTranslation()
   const regionName = useRegionName()
   const [terms, setTerms] = useState<Query>({})
-  const { data, error, isPending, isFetching, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
-    useInfiniteQuery(viewingsQuery(terms))
+  const query = useInfiniteQuery(viewingsQuery(terms))
+  const { data, error, isPending, isFetching, refetch } = query
   const viewings = data?.pages.flatMap((page) => page.items) ?? []
   const any = { value: '', label: t('audit.any') }
   const lasted = ({ seconds, whyClosed }: Viewing) =>
@@ -43,11 +45,7 @@ export function ViewingTable() {
       }
     >
       <SearchForm label={t('audit.viewings')} isBusy={isFetching} onSearch={setTerms}>
-        <SelectField
-          label={t('audit.purpose')}
-          name="purpose"
-          choices={[any, ...PURPOSES.map((value) => ({ value, label: t(`purpose.${value}`) }))]}
-        />
+        <PurposeField label={t('audit.purpose')} first={[any]} />
         <SelectField
           label={t('audit.mark')}
           name="mark"
@@ -141,13 +139,7 @@ export function ViewingTable() {
           ]}
         />
       ) : null}
-      {hasNextPage ? (
-        <div className={styles.more}>
-          <Button isBusy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-            {t('common.older')}
-          </Button>
-        </div>
-      ) : null}
+      <OlderButton query={query} />
     </Panel>
   )
 }

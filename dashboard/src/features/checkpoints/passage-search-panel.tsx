@@ -1,4 +1,4 @@
-import { type FoundPassage, PURPOSES, type Purpose } from '@patrolhub/protocol'
+import type { FoundPassage, Purpose } from '@patrolhub/protocol'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -7,12 +7,13 @@ import { hubNowMs } from '../../lib/hub-clock.ts'
 import { devicesQuery, type PassageSearch, passageSearchQuery } from '../../lib/queries.ts'
 import { useRegionName } from '../../lib/region-name.ts'
 import { useMay } from '../../lib/session.ts'
-import { Button } from '../../ui/button.tsx'
 import { DataTable } from '../../ui/data-table.tsx'
 import { SelectField, TextField, textOf } from '../../ui/field.tsx'
 import { EmptyNote, ErrorNote, LoadingNote } from '../../ui/notes.tsx'
+import { OlderButton } from '../../ui/older-button.tsx'
 import { Panel } from '../../ui/panel.tsx'
 import { PassagePlateDialog } from '../../ui/passage-plate-dialog.tsx'
+import { PurposeField } from '../../ui/purpose-field.tsx'
 import { momentOf, SearchFrame } from '../../ui/search-frame.tsx'
 import { TakeOut } from '../../ui/take-out.tsx'
 import { TimeText } from '../../ui/time-text.tsx'
@@ -51,8 +52,8 @@ export function PassageSearchPanel() {
   const [asked, setAsked] = useState<FoundPassage>()
   const [plate, setPlate] = useState('')
   const { data: devices } = useQuery(devicesQuery)
-  const { data, error, isPending, isFetching, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
-    useInfiniteQuery(passageSearchQuery(search))
+  const query = useInfiniteQuery(passageSearchQuery(search))
+  const { data, error, isPending, isFetching, refetch } = query
   const columns = usePassageColumns<FoundPassage>(setAsked)
   const found = data?.pages.flatMap((page) => page.items) ?? []
   const any = { value: '', label: t('audit.any') }
@@ -116,12 +117,7 @@ export function PassageSearchPanel() {
         ) : null}
         {plate.trim() === '' ? null : (
           <>
-            <SelectField
-              label={t('grant.purpose')}
-              name="purpose"
-              defaultValue="incident_handling"
-              choices={PURPOSES.map((value) => ({ value, label: t(`purpose.${value}`) }))}
-            />
+            <PurposeField defaultValue="incident_handling" />
             <TextField label={t('plate.reason')} name="reason" required minLength={3} maxLength={200} />
           </>
         )}
@@ -157,13 +153,7 @@ export function PassageSearchPanel() {
           ]}
         />
       ) : null}
-      {hasNextPage ? (
-        <div className={styles.more}>
-          <Button isBusy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-            {t('common.older')}
-          </Button>
-        </div>
-      ) : null}
+      <OlderButton query={query} />
       {asked ? <PassagePlateDialog passage={asked} onClose={() => setAsked(undefined)} /> : null}
     </Panel>
   )

@@ -1,11 +1,4 @@
-import {
-  type CameraPolicy,
-  type Grant,
-  type NewGrant,
-  PURPOSES,
-  type Purpose,
-  type Sensitivity,
-} from '@patrolhub/protocol'
+import type { CameraPolicy, Grant, NewGrant, Purpose, Sensitivity } from '@patrolhub/protocol'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -17,6 +10,7 @@ import { Button } from '../../ui/button.tsx'
 import { Dialog, DialogActions } from '../../ui/dialog.tsx'
 import { SelectField, TextArea, TextField, textOf } from '../../ui/field.tsx'
 import { ErrorNote } from '../../ui/notes.tsx'
+import { PurposeField } from '../../ui/purpose-field.tsx'
 import { defaultSpan, fieldTime, timeIn } from './history-span.ts'
 import styles from './live-panel.module.css'
 
@@ -117,12 +111,9 @@ export function GrantDialog({ subject, isHistory = false, incidentId, aroundMs, 
             />
           </>
         ) : null}
-        <SelectField
-          label={t('grant.purpose')}
-          name="purpose"
+        <PurposeField
           value={purpose}
           onChange={(event) => setPurpose(event.currentTarget.value as Purpose)}
-          choices={PURPOSES.map((value) => ({ value, label: t(`purpose.${value}`) }))}
         />
         <TextArea
           label={t('grant.note')}
