@@ -8,7 +8,9 @@ const SESSION_MS = 3_600_000
 export interface NewAccount {
   role: string
   scope: string
+  userId?: string
   username?: string
+  displayName?: string
   mustChangePassword?: boolean
   isOnDuty?: boolean
   nowMs?: number
@@ -18,14 +20,14 @@ export async function addAccount(
   relational: Relational,
   { role, scope, mustChangePassword = false, isOnDuty, nowMs = Date.now(), ...given }: NewAccount,
 ): Promise<{ userId: string; username: string }> {
-  const userId = randomUUID()
+  const userId = given.userId ?? randomUUID()
   const username = given.username ?? `u${userId.slice(0, 8)}`
   await relational.write
     .insertInto('user_account')
     .values({
       user_id: userId,
       username,
-      display_name: `Name of ${username}`,
+      display_name: given.displayName ?? `Name of ${username}`,
       password_hash: '',
       must_change_password: mustChangePassword ? 1 : 0,
       role,

@@ -175,7 +175,9 @@ export async function startStreamsHub(
   const sockets: Socket[] = []
 
   async function viewer(role: Role = 'operator', scope = '410502'): Promise<Viewer> {
-    const { userId } = await addAccount(relational, { role, scope, nowMs: now() })
+    const userId = randomUUID()
+    const displayName = `Name of ${userId.slice(0, 8)}`
+    await addAccount(relational, { userId, displayName, role, scope, nowMs: now() })
     return { userId, ...(await signIn(userId)) }
   }
 
