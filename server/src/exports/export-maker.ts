@@ -139,18 +139,24 @@ export class ExportMaker {
 
   /** Never rejects: what fails is on the row and on the record. */
   async #run(job: Job): Promise<void> {
-    const { exportId } = job
-    const folder = join(this.#folder, `${exportId}.clips`)
+    try {
+      await this.#make(job)
+    } catch (error) {
+      const problem =
+        job.why || (error instanceof HubError ? error.message : 'it could not be made; see the log')
+      this.#log.warn({ err: error, exportId: job.exportId }, 'an export failed')
+      await this.#fail(job, problem)
+    }
+  }
+
+  /** Leaves nothing of the clips, also when it fails, and before that is told. */
+  async #make(job: Job): Promise<void> {
+    const folder = join(this.#folder, `${job.exportId}.clips`)
     try {
       if (job.stopping.signal.aborted) throw new HubError('HUB_STREAM_NONE', job.why)
       await mkdir(folder, { recursive: true, mode: 0o700 })
       const clips = await this.#fetch(job, folder)
       await this.#pack(job, folder, clips)
-    } catch (error) {
-      const problem =
-        job.why || (error instanceof HubError ? error.message : 'it could not be made; see the log')
-      this.#log.warn({ err: error, exportId }, 'an export failed')
-      await this.#fail(job, problem)
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
