@@ -237,7 +237,8 @@ describe('the second factor', () => {
     const path = '/api/session/second-factor'
     const wrong = await request('PUT', path, { code: '000000' }, cookie)
     expect([wrong.status, wrong.json.code]).toEqual([401, 'HUB_SECOND_FACTOR'])
-    const confirmed = await request('PUT', path, { code: codeOf(offer.secret, nowMs()) }, cookie)
+    const used = codeOf(offer.secret, nowMs())
+    const confirmed = await request('PUT', path, { code: used }, cookie)
     expect(confirmed.json.recoveryCodes).toHaveLength(10)
     expect((await request('GET', '/api/users', undefined, cookie)).status).toBe(200)
     const rows = await strict.relational.read.selectFrom('second_factor').selectAll().execute()
@@ -246,7 +247,6 @@ describe('the second factor', () => {
     const signIn = (code?: string) =>
       request('POST', '/api/session', { username: 'admin', password: PASSWORD, ...(code ? { code } : {}) })
     expect((await signIn()).json).toMatchObject({ code: 'HUB_SECOND_FACTOR', details: ['code: missing'] })
-    const used = codeOf(offer.secret, nowMs())
     expect((await signIn(used)).json.code, 'the code of the set-up').toBe('HUB_SECOND_FACTOR')
     strict.clock.offsetMs += 60_000
     const next = codeOf(offer.secret, nowMs())
