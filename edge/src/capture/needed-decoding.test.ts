@@ -10,23 +10,29 @@ class Stream {
   readonly decoded: number[] = []
   readonly needed = new NeededDecoding((unit) => this.decoded.push(unit.ptsMs))
   #next = 0
-  #seed = 7
+  #seed: number
   readonly #gop: number
 
-  constructor(gop: number) {
+  constructor(gop: number, seed = 7) {
     this.#gop = gop
+    this.#seed = seed
   }
 
   get nowMs(): number {
     return (this.#next - 1) * PICTURE_MS
   }
 
+  /** From 0 to 1. */
+  chance(): number {
+    this.#seed = (this.#seed * 16_807) % 2_147_483_647
+    return this.#seed / 2_147_483_647
+  }
+
   /** `bytes` of a predicted picture; each is 10 % larger or smaller by chance. */
   play(seconds: number, bytes: number): void {
     for (let count = Math.round((seconds * 1000) / PICTURE_MS); count > 0; count -= 1) {
       const isKeyFrame = this.#next % this.#gop === 0
-      this.#seed = (this.#seed * 16_807) % 2_147_483_647
-      const noise = 0.9 + (0.2 * this.#seed) / 2_147_483_647
+      const noise = 0.9 + 0.2 * this.chance()
       const size = Math.round((isKeyFrame ? 60_000 : bytes) * noise)
       const unit: CompressedUnit = {
         ptsMs: this.#next * PICTURE_MS,
@@ -81,7 +87,30 @@ describe('NeededDecoding', () => {
     expect(stream.decoded.filter((ms) => ms > 13_040)).toEqual([14_000, 16_000])
   })
 
-  it('looks for a second only when packets have grown and no picture shows why, and learns from it', () => {
+  it('is as suspicious of a restless scene as a twentieth of the work allows', () => {
+    const trials = 20
+    let woken = 0
+    let extra = 0
+    for (let trial = 0; trial < trials; trial += 1) {
+      const stream = new Stream(50, 7 + trial * 977)
+      // Leaves in the wind: every 0.8 s another level, up to half more or less.
+      const restless = (seconds: number, bytes: number) => {
+        for (let gust = 0; gust < seconds / 0.8; gust += 1) stream.play(0.8, bytes * (0.5 + stream.chance()))
+      }
+      restless(60, 4000)
+      const before = stream.needed.counts.decoded
+      restless(240, 4000)
+      extra += stream.needed.counts.decoded - before - 120
+      // A calm moment of any length: the next gust must not be what wakes.
+      while (stream.needed.isAwake) stream.play(0.2, 4000)
+      restless(1.6, 10000)
+      if (stream.needed.isAwake) woken += 1
+    }
+    expect(woken).toBeGreaterThanOrEqual(trials / 2)
+    expect(extra / trials).toBeLessThan((240 * 25) / 20)
+  })
+
+  it('looks briefly only when packets have grown and no picture shows why, and learns from it', () => {
     const stream = new Stream(50)
     stream.play(20, 4000)
     const before = stream.needed.counts.decoded

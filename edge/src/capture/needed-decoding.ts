@@ -15,7 +15,7 @@ const MAX_KEY_INTERVAL_MS = 4000
 /** How long everything is decoded after the last movement. */
 const AWAKE_MS = 3000
 /** How long it is looked at a scene whose packets have grown, when no picture shows why. */
-const PROBE_MS = 1000
+const PROBE_MS = 400
 /** With reordered pictures (B-frames) a key frame leaves the decoder only when it has seen this many after it. */
 const REORDER_PICTURES = 4
 

@@ -4,9 +4,9 @@
  *
  * A picture that is predicted from the one before holds what has changed. How much that is without any movement depends
  * on noise, light, rate control, and on how long ago the key frame was (the first pictures after it are unlike the
- * others): so each picture is compared with those at the same place of earlier groups, on a logarithmic scale, and a
- * run of them has to be larger than their usual scatter. A camera that pads its stream to a constant rate without coding
- * more finely hides movement from this: there key frames have to show it (`ChangeWatch`).
+ * others): so each picture is compared with those at the same place of earlier groups, on a logarithmic scale, and the
+ * mean of a run of them has to be larger than such means usually are. A camera that pads its stream to a constant rate
+ * without coding more finely hides movement from this: there key frames have to show it (`ChangeWatch`).
  */
 
 /**
@@ -29,22 +29,25 @@ const FOLLOW_SCATTER = 0.02
  */
 const SCATTER_CLIP = 1.5
 const LEAST_CLIP = 0.02
+/** Of a single picture, until more is known. */
+const START_SCATTER = 0.2
 /** A group has to be seen this often before its sizes mean anything. */
 const LEARN_GROUPS = 3
-/** It also has to be larger by this many standard errors (mean absolute deviations times 1.25, by the root of their number). */
-const ERRORS = 4
 /** Rate control pays for the key frame in the pictures right after it: they say nothing, ms. */
 const AFTER_KEY_MS = 300
-/** Each false claim raises the limit by this factor, each true one takes it back by the same; at most to the maximum. */
-const CAUTION = 1.3
-const MAX_CAUTION = 3
+/**
+ * A mean also has to be this many times as large as the scatter: 5 at first, which is 4 standard deviations. Each false claim
+ * raises it, each true one lowers it, and so does time: whoever is small in a picture differs little from its noise, so a
+ * camera is as suspicious as it can be without a false claim more often than every 52 s (a rise by `factor` is forgotten).
+ */
+const TIMES_SCATTER = { atFirst: 5, least: 3, most: 15, factor: 1.3, calmMs: 200_000 }
 
 export class PacketSizes {
   /** Usual logarithm of the size by place in the group. */
   readonly #levels: number[] = []
-  /** Mean absolute deviation from the level. */
-  #scatter = 0.2
-  #caution = 1
+  /** Mean absolute value of each run's mean deviation from the level, while nothing moves. */
+  readonly #scatters = RUNS.map(({ pictures }) => START_SCATTER / Math.sqrt(pictures))
+  #timesScatter = TIMES_SCATTER.atFirst
   #groups = 0
   #place = 0
   #keyMs = 0
@@ -56,6 +59,7 @@ export class PacketSizes {
    */
   observe(bytes: number, isKeyFrame: boolean, ptsMs: number, isQuiet: boolean): boolean {
     if (isKeyFrame) {
+      if (isQuiet) this.#expect(Math.exp(-Math.max(0, ptsMs - this.#keyMs) / TIMES_SCATTER.calmMs))
       this.#place = 0
       this.#keyMs = ptsMs
       this.#groups += 1
@@ -71,28 +75,39 @@ export class PacketSizes {
     const deviation = size - level
     this.#run.push(deviation)
     if (this.#run.length > LONGEST_RUN) this.#run.shift()
+    const means = RUNS.map(({ pictures }) => this.#meanOf(pictures))
+    const hasRisen = RUNS.some(
+      ({ minRise }, index) => means[index]! > Math.max(minRise, this.#timesScatter * this.#scatters[index]!),
+    )
     if (isQuiet) {
       this.#levels[this.#place] = level + FOLLOW * deviation
-      const counted = Math.min(Math.abs(deviation), Math.max(LEAST_CLIP, SCATTER_CLIP * this.#scatter))
-      this.#scatter += FOLLOW_SCATTER * (counted - this.#scatter)
+      for (const [index, mean] of means.entries()) {
+        if (Number.isNaN(mean)) continue
+        const usual = this.#scatters[index]!
+        const counted = Math.min(Math.abs(mean), Math.max(LEAST_CLIP, SCATTER_CLIP * usual))
+        this.#scatters[index] = usual + FOLLOW_SCATTER * (counted - usual)
+      }
     }
-    if (this.#groups <= LEARN_GROUPS || ptsMs - this.#keyMs < AFTER_KEY_MS) return false
-    return RUNS.some(({ pictures, minRise }) => this.#hasRisen(pictures, minRise))
+    return hasRisen && this.#groups > LEARN_GROUPS && ptsMs - this.#keyMs >= AFTER_KEY_MS
   }
 
   /** Whether the last claim was right: something really moved, or nothing did. */
   learn(wasRight: boolean): void {
     this.#run = []
-    const factor = wasRight ? 1 / CAUTION : CAUTION
-    this.#caution = Math.min(MAX_CAUTION, Math.max(1, this.#caution * factor))
+    this.#expect(wasRight ? 1 / TIMES_SCATTER.factor : TIMES_SCATTER.factor)
   }
 
-  #hasRisen(pictures: number, minRise: number): boolean {
+  #expect(factor: number): void {
+    const { least, most } = TIMES_SCATTER
+    this.#timesScatter = Math.min(most, Math.max(least, this.#timesScatter * factor))
+  }
+
+  /** Mean deviation of the newest pictures; NaN while there are fewer. */
+  #meanOf(pictures: number): number {
     const run = this.#run
-    if (run.length < pictures) return false
+    if (run.length < pictures) return Number.NaN
     let sum = 0
     for (let index = run.length - pictures; index < run.length; index += 1) sum += run[index]!
-    const limit = Math.max(minRise, (ERRORS * 1.25 * this.#scatter) / Math.sqrt(pictures))
-    return sum / pictures > limit * this.#caution
+    return sum / pictures
   }
 }
