@@ -35,13 +35,24 @@ const SETTLE_MS = 6000
 const MISSED_MS = 5000
 /** The camera's own frames may show somebody a little earlier than the three pictures in a row do. */
 const EARLY_MS = 500
+/** A camera was asleep when in this time before an entrance fewer than half of its pictures were decoded. */
+const ASLEEP = { fromMs: 1200, toMs: 200 }
+const SAMPLE_MS = 50
+
+export interface Entrance {
+  /** Moment in the scene, ms. */
+  enteredMs: number
+  /** How long the alert took; `null` if there was none. */
+  latencyMs: number | null
+  /** Until shortly before only key frames were decoded: nothing had woken the camera yet. */
+  wasAsleep: boolean
+}
 
 export interface Entrances {
   decode: 'needed' | 'full'
   rate: RateControl
   cutMs: number
-  /** Moments in the scene, ms, and how long the alert took; `null` if there was none. */
-  found: { enteredMs: number; latencyMs: number | null }[]
+  found: Entrance[]
   decodedShare: number
 }
 
@@ -123,6 +134,16 @@ export async function playEntrances(options: EntranceOptions): Promise<Entrances
   pipeline.capture.onFrame(({ capturedAtMs, streamMs }) => {
     beganAtMs = Math.min(beganAtMs, capturedAtMs - streamMs)
   })
+  const samples: { atMs: number; seen: number; decoded: number }[] = []
+  const sampling = setInterval(() => {
+    const { seen, decoded } = pipeline.capture.pictures
+    samples.push({ atMs: Date.now(), seen, decoded })
+  }, SAMPLE_MS)
+  const decodedShare = (fromMs: number, toMs: number) => {
+    const within = samples.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs)
+    const [first, last] = [within[0], within.at(-1)]
+    return first && last ? (last.decoded - first.decoded) / Math.max(1, last.seen - first.seen) : 0
+  }
   try {
     pipeline.start(closing.signal)
     await delay(SCENES.entrances.seconds * 1000 + 1000)
@@ -130,10 +151,15 @@ export async function playEntrances(options: EntranceOptions): Promise<Entrances
     const found = entered.map((enteredMs) => {
       const atMs = beganAtMs + enteredMs
       const alert = alertedAtMs.find((each) => each >= atMs - EARLY_MS && each < atMs + MISSED_MS)
-      return { enteredMs, latencyMs: alert === undefined ? null : Math.max(0, Math.round(alert - atMs)) }
+      return {
+        enteredMs,
+        latencyMs: alert === undefined ? null : Math.max(0, Math.round(alert - atMs)),
+        wasAsleep: decodedShare(atMs - ASLEEP.fromMs, atMs - ASLEEP.toMs) < 0.5,
+      }
     })
     return { rate, cutMs, decode, found, decodedShare: Math.round((100 * decoded) / Math.max(1, seen)) / 100 }
   } finally {
+    clearInterval(sampling)
     await pipeline.close()
     await evidence.close()
     await gst.stop()

@@ -47,21 +47,25 @@ const ENTRANCES = [
   { clip: 0, second: 74.4 },
 ] as const
 /**
- * The empty scene is held for so long before each that the cut before it is long forgotten, and a bit longer each time,
- * so that key frames fall anywhere.
+ * Before each, an empty stretch of the same footage runs forwards and backwards: as noisy as what follows and without a
+ * jump, so that nothing but the person can wake anybody. Long enough that the cut before it is forgotten, and each time
+ * another length, so that key frames fall anywhere.
  */
-const HELD_SECONDS = 15
-const HELD_LONGER_SECONDS = 0.43
+const EMPTY_FRAMES = 10
+const EMPTY_TIMES = 8
 const LEAD_SECONDS = 2
 const SHOWN_SECONDS = 5
 
 function entranceGraph(): string {
   const parts = ENTRANCES.map(({ clip, second }, index) => {
     const from = second - LEAD_SECONDS
-    const held = HELD_SECONDS + index * HELD_LONGER_SECONDS
+    const frames = EMPTY_FRAMES + index
     return (
-      `[${clip}:v]fps=10,trim=${from}:${from + SHOWN_SECONDS},setpts=PTS-STARTPTS,` +
-      `tpad=start_duration=${held}:start_mode=clone,scale=1920:1080,setsar=1[part${index}]`
+      `[${clip}:v]fps=10,trim=${from}:${from + SHOWN_SECONDS},setpts=PTS-STARTPTS,split=3[on${index}][back${index}][then${index}];` +
+      `[on${index}]trim=end_frame=${frames}[forth${index}];` +
+      `[back${index}]trim=start_frame=1:end_frame=${frames - 1},setpts=PTS-STARTPTS,reverse[and${index}];` +
+      `[forth${index}][and${index}]concat,loop=loop=${EMPTY_TIMES - 1}:size=${2 * frames - 2}:start=0,setpts=N/10/TB[empty${index}];` +
+      `[empty${index}][then${index}]concat,setpts=N/10/TB,scale=1920:1080,setsar=1[part${index}]`
     )
   })
   const all = ENTRANCES.map((_, index) => `[part${index}]`).join('')
@@ -71,11 +75,11 @@ function entranceGraph(): string {
 /** Scenes by name. */
 export const SCENES = {
   /** One picture of an empty room, shown on: nothing moves but the noise. */
-  quiet: { sources: [ROOM], graph: '[0:v]loop=-1:size=1,setpts=N/10/TB,scale=1920:1080[seen]', seconds: 30 },
+  quiet: { sources: [ROOM], graph: '[0:v]loop=-1:size=1,setpts=N/10/TB,scale=1920:1080[seen]', seconds: 120 },
   /** A square with people in view all the time. */
-  busy: { sources: [SQUARE], graph: '[0:v]scale=1920:1440,crop=1920:1080[seen]', seconds: 30 },
+  busy: { sources: [SQUARE], graph: '[0:v]scale=1920:1440,crop=1920:1080[seen]', seconds: 60 },
   /** A room and a car park, each empty and quiet until somebody comes: large and near, or a ninth of the height. */
-  entrances: { sources: [ROOM, CAR_PARK], graph: entranceGraph(), seconds: 104 },
+  entrances: { sources: [ROOM, CAR_PARK], graph: entranceGraph(), seconds: 113 },
 } as const satisfies Record<string, Scene>
 
 export type SceneName = keyof typeof SCENES
@@ -90,7 +94,10 @@ export async function sceneFile(name: SceneName, rate: RateControl, cutMs = 0): 
   const missing = sources.find((source) => !existsSync(source))
   if (missing)
     throw new Error(`edge-density needs ${missing}: set PATROLHUB_ASSETS to the folder of test assets`)
-  const file = join(CACHE, `${name}-${rate}${cutMs > 0 ? `-${cutMs}ms` : ''}-${VERSION}.mkv`)
+  const file = join(
+    CACHE,
+    `${name}-${scene.seconds}s-${rate}${cutMs > 0 ? `-${cutMs}ms` : ''}-${VERSION}.mkv`,
+  )
   if (existsSync(file)) return file
   console.log(`  coding the scene ${name} (${rate}, ${cutMs} ms cut), once`)
   mkdirSync(CACHE, { recursive: true })
