@@ -48,7 +48,10 @@ if (!(rounds >= 1 && rounds <= 8)) throw new Error('--rounds takes 1 to 8')
 const SETTLE_SECONDS: Readonly<Record<Program, number>> = { edge: 30, ffmpeg: 5, motion: 6 }
 /** Each camera more takes its time to connect. */
 const SETTLE_SECONDS_A_CAMERA = 0.4
-/** Before a quiet scene the edge looks in vain now and then: it is measured for so long. The scene is still longer. */
+/**
+ * Before a quiet scene the edge now and then looks in vain: it is measured for so long, whatever `--seconds` says. The
+ * scene lasts longer than that and the time to settle.
+ */
 const LOOK_SECONDS = 60
 const QUIET_BAR = 30
 const BUSY_BAR = 200

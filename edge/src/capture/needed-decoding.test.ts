@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { seeded } from '../../test/support/seeded.ts'
 import type { CompressedUnit } from './compressed.ts'
 import { NeededDecoding } from './needed-decoding.ts'
 
@@ -10,22 +11,17 @@ class Stream {
   readonly decoded: number[] = []
   readonly needed = new NeededDecoding((unit) => this.decoded.push(unit.ptsMs))
   #next = 0
-  #seed: number
   readonly #gop: number
+  /** From 0 to 1. */
+  readonly chance: () => number
 
   constructor(gop: number, seed = 7) {
     this.#gop = gop
-    this.#seed = seed
+    this.chance = seeded(seed)
   }
 
   get nowMs(): number {
     return (this.#next - 1) * PICTURE_MS
-  }
-
-  /** From 0 to 1. */
-  chance(): number {
-    this.#seed = (this.#seed * 16_807) % 2_147_483_647
-    return this.#seed / 2_147_483_647
   }
 
   /** `bytes` of a predicted picture; each is 10 % larger or smaller by chance. */
@@ -88,7 +84,7 @@ describe('NeededDecoding', () => {
   })
 
   it('is as suspicious of a restless scene as a twentieth of the work allows', () => {
-    const trials = 20
+    const trials = 60
     let woken = 0
     let extra = 0
     for (let trial = 0; trial < trials; trial += 1) {
@@ -103,7 +99,7 @@ describe('NeededDecoding', () => {
       extra += stream.needed.counts.decoded - before - 120
       // A calm moment of any length: the next gust must not be what wakes.
       while (stream.needed.isAwake) stream.play(0.2, 4000)
-      restless(1.6, 10000)
+      restless(1.6, 8000)
       if (stream.needed.isAwake) woken += 1
     }
     expect(woken).toBeGreaterThanOrEqual(trials / 2)

@@ -45,13 +45,14 @@ const TIMES_SCATTER = { atFirst: 5, least: 3, most: 15, factor: 1.3, calmMs: 200
 export class PacketSizes {
   /** Usual logarithm of the size by place in the group. */
   readonly #levels: number[] = []
-  /** Mean absolute value of each run's mean deviation from the level, while nothing moves. */
-  readonly #scatters = RUNS.map(({ pictures }) => START_SCATTER / Math.sqrt(pictures))
+  /** `scatter`: mean absolute value of the run's mean deviation from the level, while nothing moves. */
+  readonly #runs = RUNS.map((run) => ({ ...run, scatter: START_SCATTER / Math.sqrt(run.pictures) }))
   #timesScatter = TIMES_SCATTER.atFirst
   #groups = 0
   #place = 0
   #keyMs = 0
-  #run: number[] = []
+  /** Deviations of the newest pictures from the level. */
+  #newest: number[] = []
 
   /**
    * One coded picture in decoding order, by its size or difficulty (`PictureDifficulty`). True if the last ones are larger
@@ -59,7 +60,7 @@ export class PacketSizes {
    */
   observe(bytes: number, isKeyFrame: boolean, ptsMs: number, isQuiet: boolean): boolean {
     if (isKeyFrame) {
-      if (isQuiet) this.#expect(Math.exp(-Math.max(0, ptsMs - this.#keyMs) / TIMES_SCATTER.calmMs))
+      if (isQuiet) this.#scaleTimes(Math.exp(-Math.max(0, ptsMs - this.#keyMs) / TIMES_SCATTER.calmMs))
       this.#place = 0
       this.#keyMs = ptsMs
       this.#groups += 1
@@ -73,41 +74,37 @@ export class PacketSizes {
       return false
     }
     const deviation = size - level
-    this.#run.push(deviation)
-    if (this.#run.length > LONGEST_RUN) this.#run.shift()
-    const means = RUNS.map(({ pictures }) => this.#meanOf(pictures))
-    const hasRisen = RUNS.some(
-      ({ minRise }, index) => means[index]! > Math.max(minRise, this.#timesScatter * this.#scatters[index]!),
-    )
-    if (isQuiet) {
-      this.#levels[this.#place] = level + FOLLOW * deviation
-      for (const [index, mean] of means.entries()) {
-        if (Number.isNaN(mean)) continue
-        const usual = this.#scatters[index]!
-        const counted = Math.min(Math.abs(mean), Math.max(LEAST_CLIP, SCATTER_CLIP * usual))
-        this.#scatters[index] = usual + FOLLOW_SCATTER * (counted - usual)
-      }
+    this.#newest.push(deviation)
+    if (this.#newest.length > LONGEST_RUN) this.#newest.shift()
+    if (isQuiet) this.#levels[this.#place] = level + FOLLOW * deviation
+    let hasRisen = false
+    for (const run of this.#runs) {
+      if (this.#newest.length < run.pictures) continue
+      const mean = this.#meanOf(run.pictures)
+      if (mean > Math.max(run.minRise, this.#timesScatter * run.scatter)) hasRisen = true
+      if (!isQuiet) continue
+      const counted = Math.min(Math.abs(mean), Math.max(LEAST_CLIP, SCATTER_CLIP * run.scatter))
+      run.scatter += FOLLOW_SCATTER * (counted - run.scatter)
     }
     return hasRisen && this.#groups > LEARN_GROUPS && ptsMs - this.#keyMs >= AFTER_KEY_MS
   }
 
   /** Whether the last claim was right: something really moved, or nothing did. */
   learn(wasRight: boolean): void {
-    this.#run = []
-    this.#expect(wasRight ? 1 / TIMES_SCATTER.factor : TIMES_SCATTER.factor)
+    this.#newest = []
+    this.#scaleTimes(wasRight ? 1 / TIMES_SCATTER.factor : TIMES_SCATTER.factor)
   }
 
-  #expect(factor: number): void {
+  #scaleTimes(factor: number): void {
     const { least, most } = TIMES_SCATTER
     this.#timesScatter = Math.min(most, Math.max(least, this.#timesScatter * factor))
   }
 
-  /** Mean deviation of the newest pictures; NaN while there are fewer. */
+  /** Mean deviation of the newest pictures, of which there are as many. */
   #meanOf(pictures: number): number {
-    const run = this.#run
-    if (run.length < pictures) return Number.NaN
     let sum = 0
-    for (let index = run.length - pictures; index < run.length; index += 1) sum += run[index]!
+    for (let index = this.#newest.length - pictures; index < this.#newest.length; index += 1)
+      sum += this.#newest[index]!
     return sum / pictures
   }
 }

@@ -139,7 +139,7 @@ export async function playEntrances(options: EntranceOptions): Promise<Entrances
     const { seen, decoded } = pipeline.capture.pictures
     samples.push({ atMs: Date.now(), seen, decoded })
   }, SAMPLE_MS)
-  const decodedShare = (fromMs: number, toMs: number) => {
+  const shareBetween = (fromMs: number, toMs: number) => {
     const within = samples.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs)
     const [first, last] = [within[0], within.at(-1)]
     return first && last ? (last.decoded - first.decoded) / Math.max(1, last.seen - first.seen) : 0
@@ -154,7 +154,7 @@ export async function playEntrances(options: EntranceOptions): Promise<Entrances
       return {
         enteredMs,
         latencyMs: alert === undefined ? null : Math.max(0, Math.round(alert - atMs)),
-        wasAsleep: decodedShare(atMs - ASLEEP.fromMs, atMs - ASLEEP.toMs) < 0.5,
+        wasAsleep: shareBetween(atMs - ASLEEP.fromMs, atMs - ASLEEP.toMs) < 0.5,
       }
     })
     return { rate, cutMs, decode, found, decodedShare: Math.round((100 * decoded) / Math.max(1, seen)) / 100 }

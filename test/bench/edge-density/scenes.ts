@@ -11,7 +11,7 @@ import { assetsFolder, REPOSITORY } from '../../simulator/footage.ts'
 const run = promisify(execFile)
 const CACHE = join(REPOSITORY, '.cache', 'footage', 'density')
 /** Part of the file names: change it when the clips change. */
-const VERSION = 3
+const VERSION = 4
 const FPS = 25
 const GOP = 2 * FPS
 
@@ -94,10 +94,7 @@ export async function sceneFile(name: SceneName, rate: RateControl, cutMs = 0): 
   const missing = sources.find((source) => !existsSync(source))
   if (missing)
     throw new Error(`edge-density needs ${missing}: set PATROLHUB_ASSETS to the folder of test assets`)
-  const file = join(
-    CACHE,
-    `${name}-${scene.seconds}s-${rate}${cutMs > 0 ? `-${cutMs}ms` : ''}-${VERSION}.mkv`,
-  )
+  const file = join(CACHE, `${name}-${rate}${cutMs > 0 ? `-${cutMs}ms` : ''}-${VERSION}.mkv`)
   if (existsSync(file)) return file
   console.log(`  coding the scene ${name} (${rate}, ${cutMs} ms cut), once`)
   mkdirSync(CACHE, { recursive: true })
