@@ -1,6 +1,7 @@
 /**
- * Owns one worker thread with a detection model. A thread that ends unasked is started again, later each time it ends
- * without having analysed anything; the frame it held is reported as failed.
+ * Owns one worker thread with a detection model. A thread of a quick model is given the next frame while it analyses
+ * one, so that it does not wait for an answer to travel. A thread that ends unasked is started again, later each time
+ * it ends without having analysed anything; the frames it held are reported as failed.
  */
 import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
@@ -11,6 +12,11 @@ import type { AnalyseRequest, DetectionWorkerData, WorkerReply, WorkerRequest } 
 const WORKER_FILE = new URL('./detection-worker.ts', import.meta.url)
 const RESTART_FIRST_MS = 250
 const RESTART_LONGEST_MS = 30_000
+/**
+ * A model this quick or quicker is given the next frame ahead. With a slower one there is nothing to gain, and a frame
+ * that waits with the pool can still be replaced by a newer one.
+ */
+const QUICK_MS = 30
 /** Far longer than a model takes to load or run. */
 const CLOSE_DEADLINE_MS = 10_000
 
@@ -23,7 +29,7 @@ export interface DetectionThreadOptions {
   settings: DetectionWorkerData
   log: Logger
   /** Called whenever the thread becomes able to take a request. */
-  onFree: () => void
+  onRoom: () => void
   /** Another worker file, for tests that inject faults. */
   workerFile?: URL | undefined
 }
@@ -31,9 +37,12 @@ export interface DetectionThreadOptions {
 export class DetectionThread {
   readonly #options: DetectionThreadOptions
   #worker: Worker | undefined
-  #state: 'starting' | 'free' | 'busy' | 'down' | 'closed' = 'down'
+  #state: 'starting' | 'ready' | 'down' | 'closed' = 'down'
   #started = Promise.withResolvers<void>()
-  #answer: ((outcome: AnalyseOutcome) => void) | undefined
+  /** Of the frames that the thread holds, in the order in which they were given to it. */
+  #answers: ((outcome: AnalyseOutcome) => void)[] = []
+  /** Infinite until the thread has analysed a frame. */
+  #lastInferenceMs = Number.POSITIVE_INFINITY
   #endsSinceSuccess = 0
   #closing: Promise<void> | undefined
   #restartTimer: NodeJS.Timeout | undefined
@@ -48,21 +57,25 @@ export class DetectionThread {
     return this.#started.promise
   }
 
-  get isFree(): boolean {
-    return this.#state === 'free'
+  /** Frames that the thread analyses or has been given ahead. */
+  get held(): number {
+    return this.#answers.length
   }
 
-  /** Only while `isFree`. The memory of `request.pixels` moves to the thread and comes back with the outcome. */
+  get hasRoom(): boolean {
+    return this.#state === 'ready' && this.held < (this.#lastInferenceMs <= QUICK_MS ? 2 : 1)
+  }
+
+  /** Only while `hasRoom`. The memory of `request.pixels` moves to the thread and comes back with the outcome. */
   analyse(request: AnalyseRequest): Promise<AnalyseOutcome> {
-    if (this.#state !== 'free') throw new Error(`the detection thread is ${this.#state}`)
-    this.#state = 'busy'
+    if (!this.hasRoom) throw new Error(`the detection thread is ${this.#state} and holds ${this.held} frames`)
     const { promise, resolve } = Promise.withResolvers<AnalyseOutcome>()
-    this.#answer = resolve
+    this.#answers.push(resolve)
     this.#worker!.postMessage(request, [request.pixels.buffer])
     return promise
   }
 
-  /** Waits for the inference that runs, at most CLOSE_DEADLINE_MS. */
+  /** Waits for the frames that the thread holds, at most CLOSE_DEADLINE_MS. */
   close(): Promise<void> {
     this.#closing ??= this.#end()
     return this.#closing
@@ -83,6 +96,7 @@ export class DetectionThread {
 
   #spawn(): void {
     this.#state = 'starting'
+    this.#lastInferenceMs = Number.POSITIVE_INFINITY
     const worker = new Worker(this.#options.workerFile ?? WORKER_FILE, {
       name: 'detection',
       workerData: this.#options.settings,
@@ -106,7 +120,8 @@ export class DetectionThread {
     switch (reply.kind) {
       case 'ready':
         this.#started.resolve()
-        this.#becomeFree()
+        if (this.#state === 'starting') this.#state = 'ready'
+        this.#tellRoom()
         break
       case 'refused':
         this.#options.log.error({ code: reply.code, reason: reply.message }, 'detection model refused')
@@ -115,13 +130,14 @@ export class DetectionThread {
         break
       case 'analysed':
         this.#endsSinceSuccess = 0
+        this.#lastInferenceMs = reply.inferenceMs
         this.#settle({ ok: true, ...reply })
-        this.#becomeFree()
+        this.#tellRoom()
         break
       case 'failed': {
         const error = new EdgeError('EDGE_DETECTION_FAILED', `the detection model failed: ${reply.message}`)
         this.#settle({ ok: false, error, pixels: reply.pixels })
-        this.#becomeFree()
+        this.#tellRoom()
         break
       }
     }
@@ -133,7 +149,7 @@ export class DetectionThread {
     const error = new EdgeError('EDGE_DETECTION_FAILED', `the detection thread ended unasked (${what})`, {
       cause,
     })
-    this.#settle({ ok: false, error })
+    while (this.held > 0) this.#settle({ ok: false, error })
     this.#started.reject(error)
     if (this.#state === 'closed') return
     this.#state = 'down'
@@ -143,15 +159,12 @@ export class DetectionThread {
     this.#restartTimer = setTimeout(() => this.#spawn(), delayMs)
   }
 
-  #becomeFree(): void {
-    if (this.#state === 'closed') return
-    this.#state = 'free'
-    this.#options.onFree()
+  #tellRoom(): void {
+    if (this.hasRoom) this.#options.onRoom()
   }
 
+  /** Answers the oldest frame that the thread holds. */
   #settle(outcome: AnalyseOutcome): void {
-    const answer = this.#answer
-    this.#answer = undefined
-    answer?.(outcome)
+    this.#answers.shift()?.(outcome)
   }
 }

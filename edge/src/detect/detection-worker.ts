@@ -29,7 +29,8 @@ try {
   for (const size of sizes) sessions.push(await DetectionSession.open({ ...settings, ...size }))
   let analysing: Promise<void> = Promise.resolve()
   port.on('message', (request: WorkerRequest) => {
-    if (request.kind === 'analyse') analysing = analyse(sessions, request)
+    // One at a time: a session keeps its input in memory of its own.
+    if (request.kind === 'analyse') analysing = analysing.then(() => analyse(sessions, request))
     // Without its port the thread has nothing to wait for, and ends.
     else {
       void analysing

@@ -1,6 +1,6 @@
 /**
  * Shares a few detection threads among all cameras. Frames come in at each camera's own pace; a camera has at most
- * one frame waiting and one being analysed, and the cameras that wait are served in turn, so that a fast camera takes
+ * one frame waiting and one with a thread, and the cameras that wait are served in turn, so that a fast camera takes
  * nothing from a slow one. Boxes of one camera are returned in the order of its frames.
  */
 import { isMarkedAsUntransferable } from 'node:worker_threads'
@@ -102,7 +102,7 @@ export class DetectorPool implements Detector {
     }
     this.#threads = Array.from(
       { length: options.workers },
-      () => new DetectionThread({ settings, log, workerFile, onFree: () => this.#serveNext() }),
+      () => new DetectionThread({ settings, log, workerFile, onRoom: () => this.#serveNext() }),
     )
   }
 
@@ -148,7 +148,7 @@ export class DetectorPool implements Detector {
     return { ...rest, inferenceMsP50: inferenceTimes.median() }
   }
 
-  /** Frames that wait are answered with `undefined`; those being analysed are finished. Idempotent. */
+  /** Frames that wait are answered with `undefined`; those with a thread are finished. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true
     for (const { resolve } of this.#waiting.values()) resolve(undefined)
@@ -157,12 +157,19 @@ export class DetectorPool implements Detector {
   }
 
   #serveNext(): void {
-    for (const thread of this.#threads) {
-      if (!thread.isFree) continue
+    for (let thread = this.#freest(); thread; thread = this.#freest()) {
       const next = this.#takeNext()
       if (!next) return
       void this.#analyse(thread, next)
     }
+  }
+
+  /** The thread that will come soonest to a frame given to it now, if one can take any. */
+  #freest(): DetectionThread | undefined {
+    let freest: DetectionThread | undefined
+    for (const thread of this.#threads)
+      if (thread.hasRoom && (!freest || thread.held < freest.held)) freest = thread
+    return freest
   }
 
   /** The longest-waiting camera that has no frame with a thread. */
