@@ -24,6 +24,7 @@ export class Health {
   #lastCpuMicros = 0
   #lastAtMs = performance.now()
   #isWriting = false
+  #isClosed = false
   #everySeconds = 0
 
   constructor(options: HealthOptions) {
@@ -45,7 +46,9 @@ export class Health {
     this.#timer = setInterval(() => this.#write(), seconds * 1000)
   }
 
+  /** A record that is being made is not kept: it would tell of an edge whose cameras are gone already. */
   close(): void {
+    this.#isClosed = true
     clearInterval(this.#timer)
   }
 
@@ -82,7 +85,7 @@ export class Health {
     if (this.#isWriting) return
     this.#isWriting = true
     this.record()
-      .then((record) => this.#options.append(record))
+      .then((record) => (this.#isClosed ? undefined : this.#options.append(record)))
       .catch((err: unknown) => this.#options.log.error({ err }, 'a health record could not be kept'))
       .finally(() => {
         this.#isWriting = false
