@@ -45,7 +45,8 @@ const DEFAULT_TIMINGS: CaptureTimings = {
   retryMinMs: 500,
   retryMaxMs: 30_000,
 }
-const WATCH_EVERY_MS = 250
+/** It is looked so often whether the stream still runs, in the time after which it counts as stalled. */
+const WATCHES_A_STALL = 8
 const STOPPING = 'the edge is stopping'
 
 export interface CameraCaptureOptions {
@@ -271,7 +272,7 @@ export class CameraCapture {
       onCompressed: (chunk, arrivedAtMs) => this.#takeCompressed(chunk, arrivedAtMs),
     })
     this.#run = run
-    const watch = setInterval(() => this.#watch(run), WATCH_EVERY_MS)
+    const watch = setInterval(() => this.#watch(run), this.#timings.stallMs / WATCHES_A_STALL)
     try {
       return await run.run()
     } catch (error) {

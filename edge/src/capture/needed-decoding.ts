@@ -16,6 +16,8 @@ const MAX_KEY_INTERVAL_MS = 4000
 const AWAKE_MS = 3000
 /** How long it is looked at a scene whose packets have grown, when no picture shows why. */
 const PROBE_MS = 400
+/** A key frame that is as near as this answers such a question by itself, and spares catching up on a whole group. */
+const KEY_IS_NEAR_MS = 400
 /** With reordered pictures (B-frames) a key frame leaves the decoder only when it has seen this many after it. */
 const REORDER_PICTURES = 4
 
@@ -34,6 +36,8 @@ export class NeededDecoding {
   /** Stream clock until which everything is decoded. */
   #awakeUntilMs = Number.NEGATIVE_INFINITY
   #isClaimOpen = false
+  /** The open claim was left to the next key frame. */
+  #isClaimForKey = false
   #seen = 0
   #decoded = 0
 
@@ -84,7 +88,9 @@ export class NeededDecoding {
     if (unit.isKeyFrame || isForKey || this.isAwake) this.#catchUp()
     else if (hasGrown) {
       this.#isClaimOpen = true
-      this.#wake(PROBE_MS)
+      const untilKeyMs = this.#intervalMs - openMs
+      this.#isClaimForKey = untilKeyMs > 0 && untilKeyMs <= KEY_IS_NEAR_MS
+      if (!this.#isClaimForKey) this.#wake(PROBE_MS)
     }
   }
 
@@ -106,12 +112,15 @@ export class NeededDecoding {
     this.#keyMs = ptsMs
     this.#sinceKey = 0
     this.#held = []
-    if (this.#isClaimOpen && !this.isAwake) this.#judgeClaim(false)
+    // What this key frame shows is not known yet.
+    if (this.#isClaimForKey) this.#isClaimForKey = false
+    else if (this.#isClaimOpen && !this.isAwake) this.#judgeClaim(false)
   }
 
   #judgeClaim(wasRight: boolean): void {
     if (this.#isClaimOpen) this.#sizes.learn(wasRight)
     this.#isClaimOpen = false
+    this.#isClaimForKey = false
   }
 
   #wake(forMs: number): void {

@@ -48,7 +48,7 @@ export class SliceQp {
     const type = nal[0]! & 0x1f
     if (type !== SLICE && type !== IDR_SLICE && type !== SPS && type !== PPS) return undefined
     try {
-      const bits = new Bits(withoutEscapes(nal.subarray(1, HEADER_BYTES)))
+      const bits = new Bits(nal.subarray(1, HEADER_BYTES))
       if (type === SPS) this.#readSps(bits)
       else if (type === PPS) this.#readPps(bits)
       else return this.#readSlice(bits, type === IDR_SLICE, (nal[0]! >> 5) & 3)
@@ -204,23 +204,7 @@ function bounded(value: number, most: number): number {
   return value
 }
 
-/** Without the bytes that keep a payload from looking like a start code. */
-function withoutEscapes(bytes: Uint8Array): Uint8Array {
-  const out = new Uint8Array(bytes.length)
-  let length = 0
-  let zeros = 0
-  for (const byte of bytes) {
-    if (zeros >= 2 && byte === 3) {
-      zeros = 0
-      continue
-    }
-    zeros = byte === 0 ? zeros + 1 : 0
-    out[length++] = byte
-  }
-  return out.subarray(0, length)
-}
-
-/** Bits of a payload; RangeError past its end. */
+/** Bits of a payload without the bytes that keep it from looking like a start code; RangeError past its end. */
 class Bits {
   readonly #bytes: Uint8Array
   #at = 0
@@ -230,8 +214,7 @@ class Bits {
   }
 
   skip(count: number): void {
-    this.#at += count
-    if (this.#at > this.#bytes.length * 8) throw new RangeError('past the end')
+    for (let index = 0; index < count; index += 1) this.flag()
   }
 
   u(count: number): number {
@@ -241,6 +224,7 @@ class Bits {
   }
 
   flag(): boolean {
+    if ((this.#at & 7) === 0 && this.#isEscape(this.#at >> 3)) this.#at += 8
     const byte = this.#bytes[this.#at >> 3]
     if (byte === undefined) throw new RangeError('past the end')
     const bit = (byte >> (7 - (this.#at & 7))) & 1
@@ -260,5 +244,9 @@ class Bits {
   se(): number {
     const code = this.ue()
     return code % 2 === 1 ? (code + 1) / 2 : -code / 2
+  }
+
+  #isEscape(index: number): boolean {
+    return this.#bytes[index] === 3 && this.#bytes[index - 1] === 0 && this.#bytes[index - 2] === 0
   }
 }

@@ -182,7 +182,8 @@ export class Intake {
   async start(): Promise<void> {
     await this.#quarantine.start()
     await this.#silence.start()
-    this.#release = setInterval(() => this.#releaseOrdered(performance.now()), RELEASE_EVERY_MS)
+    if (this.#checkpoints.size + this.#sensors.size > 0)
+      this.#release = setInterval(() => this.#releaseOrdered(performance.now()), RELEASE_EVERY_MS)
     await this.#listener.start()
     await this.#viid?.start()
     for (const broker of this.#brokers) broker.start()

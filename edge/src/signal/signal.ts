@@ -98,9 +98,10 @@ export class Signal {
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      for (const checkpointId of this.#checkpoints.keys()) this.#closeWindow(checkpointId, Date.now())
-    }, TICK_MS)
+    if (this.#checkpoints.size > 0)
+      this.#timer = setInterval(() => {
+        for (const checkpointId of this.#checkpoints.keys()) this.#closeWindow(checkpointId, Date.now())
+      }, TICK_MS)
     this.#saveTimer = setInterval(() => void this.#save(), SAVE_MS)
   }
 
