@@ -86,7 +86,7 @@ function startEdge(urls: readonly string[], folder: string): ChildProcess {
     dataDir: 'data',
     hub: { url: 'http://127.0.0.1:9', mqttUrl: 'mqtt://127.0.0.1:9', token: 'no-hub-is-there-now' },
     intake: { host: '127.0.0.1', port: 0 },
-    healthSeconds: 2,
+    healthSeconds: 10,
     cameras,
   }
   const file = join(folder, 'edge.yaml')

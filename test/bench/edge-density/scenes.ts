@@ -11,7 +11,7 @@ import { assetsFolder, REPOSITORY } from '../../simulator/footage.ts'
 const run = promisify(execFile)
 const CACHE = join(REPOSITORY, '.cache', 'footage', 'density')
 /** Part of the file names: change it when the clips change. */
-const VERSION = 4
+const VERSION = 5
 const FPS = 25
 const GOP = 2 * FPS
 
@@ -75,7 +75,7 @@ function entranceGraph(): string {
 /** Scenes by name. */
 export const SCENES = {
   /** One picture of an empty room, shown on: nothing moves but the noise. */
-  quiet: { sources: [ROOM], graph: '[0:v]loop=-1:size=1,setpts=N/10/TB,scale=1920:1080[seen]', seconds: 120 },
+  quiet: { sources: [ROOM], graph: '[0:v]loop=-1:size=1,setpts=N/10/TB,scale=1920:1080[seen]', seconds: 180 },
   /** A square with people in view all the time. */
   busy: { sources: [SQUARE], graph: '[0:v]scale=1920:1440,crop=1920:1080[seen]', seconds: 60 },
   /** A room and a car park, each empty and quiet until somebody comes: large and near, or a ninth of the height. */
