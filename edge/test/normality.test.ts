@@ -11,6 +11,7 @@ import { NormalityModel } from '../src/judge/normality/normality-model.ts'
 import { SceneMemory } from '../src/judge/normality/scene-memory.ts'
 import type { Finding } from '../src/judge/rule.ts'
 import type { Track } from '../src/track/track.ts'
+import { seeded } from './support/seeded.ts'
 
 const repositoryRoot = join(import.meta.dirname, '..', '..')
 const ASPECT = 16 / 9
@@ -39,17 +40,6 @@ function configOf(more: object = {}) {
   return Value.Parse(UnusualRuleConfig, filled)
 }
 
-/** Mulberry32: the same street each time. */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 interface Walk {
   className: string
   from: [number, number]
@@ -66,7 +56,7 @@ class Street {
   atMs = Date.UTC(2026, 8, 1)
 
   constructor(seed: number, config = configOf(), memory = new SceneMemory()) {
-    this.#random = randomOf(seed)
+    this.#random = seeded(seed)
     this.memory = memory
     this.#normality = new Normality({ config, cameraName: 'Gate', memory, model })
   }
@@ -216,7 +206,7 @@ describe('what a camera has learned', () => {
 
 describe('rarity', () => {
   it('is a probability whatever was learned and asked', async () => {
-    const random = randomOf(9)
+    const random = seeded(9)
     const memory = new SceneMemory()
     for (let count = 0; count < 300; count++) {
       const pick = (below: number) => Math.floor(random() ** 3 * below)

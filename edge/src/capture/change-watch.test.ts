@@ -1,15 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { seeded } from '../../test/support/seeded.ts'
 import { ChangeWatch, type WatchedPicture } from './change-watch.ts'
 
 const WIDTH = 416
 const HEIGHT = 234
 
-let seed = 1
-/** -1..1, reproducible. */
-function chance(): number {
-  seed = (seed * 16_807) % 2_147_483_647
-  return (2 * seed) / 2_147_483_647 - 1
-}
+const random = seeded(1)
 
 interface Scene {
   /** Added everywhere. */
@@ -25,7 +21,8 @@ function picture(streamMs: number, { light = 0, box, noise = 6 }: Scene): Watche
   for (let y = 0; y < HEIGHT; y += 1) {
     for (let x = 0; x < WIDTH; x += 1) {
       const isBox = box && x >= box.x && x < box.x + box.width && y >= box.y && y < box.y + box.height
-      const value = 110 + 20 * Math.sin(x / 9) + light - (isBox ? box.contrast : 0) + noise * chance()
+      const value =
+        110 + 20 * Math.sin(x / 9) + light - (isBox ? box.contrast : 0) + noise * (2 * random() - 1)
       data.fill(Math.round(value), (y * WIDTH + x) * 3, (y * WIDTH + x) * 3 + 3)
     }
   }

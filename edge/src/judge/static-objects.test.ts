@@ -1,5 +1,6 @@
 import type { NormBox } from '@patrolhub/protocol'
 import { describe, expect, it } from 'vitest'
+import { seeded } from '../../test/support/seeded.ts'
 import { type StaticObject, StaticObjects } from './static-objects.ts'
 
 const WIDTH = 100
@@ -20,11 +21,10 @@ function place(x: number, y: number): number {
   return at(floor) * (1 - part) + at(floor + 1) * part
 }
 
-let state = 1
+const random = seeded(1)
 /** The noise of a sensor, ±5. */
 function noise(): number {
-  state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-  return (state / 2 ** 32 - 0.5) * 10
+  return (random() - 0.5) * 10
 }
 
 interface Scene {
