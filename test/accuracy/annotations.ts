@@ -47,7 +47,14 @@ const RARE = [
   { kind: 'stopped-vehicle', name: 'stopped vehicle', severity: 'minor', zone: EVERYWHERE, minSeconds: 10 },
 ]
 
+/** Of two things that are left soon after each other, each is told of. */
+const RARE_AT_ONCE = RARE.map((rule) => ({ ...rule, cooldownSeconds: 2 }))
+
 const VEHICLES = ['car', 'bus', 'truck']
+
+/** Things left behind at these seconds, each told of within a quarter of a minute after its minimum. */
+const leftAt = (seconds: readonly number[], what: string): AnnotatedEvent[] =>
+  seconds.map((from) => ({ rule: 'left object', fromSeconds: from + 15, toSeconds: from + 30, what }))
 
 export const ANNOTATIONS: readonly AnnotatedClip[] = [
   {
@@ -228,6 +235,23 @@ export const ANNOTATIONS: readonly AnnotatedClip[] = [
         what: 'a bag, since 40 s, in a coarse picture',
       },
     ],
+    unsure: [],
+  },
+  {
+    clip: 'bags-beside-edges',
+    seconds: 79.5,
+    rules: RARE_AT_ONCE,
+    events: [
+      ...leftAt([14, 26, 38, 50], 'a bag beside a line, a tape or a kerb'),
+      { rule: 'stopped vehicle', fromSeconds: 10, toSeconds: 79.5, what: 'a van and a car are parked' },
+    ],
+    unsure: [],
+  },
+  {
+    clip: 'bags-by-exposure',
+    seconds: 139,
+    rules: RARE_AT_ONCE,
+    events: leftAt([16, 40, 70], 'a bag, while the camera makes the room darker and brighter'),
     unsure: [],
   },
   {

@@ -53,6 +53,27 @@ export const SCENES: Readonly<Record<string, Scene>> = {
         brighten(picture, 1 - 0.12 * Math.min(1, seconds / 60))
       }),
   },
+  'bags-beside-edges': {
+    of: 'vtest',
+    ...{ widthPx: 768, heightPx: 576, fps: 10, coding: GRAIN },
+    pictures: (source, empty, { fps }) =>
+      withBags(source, empty, fps, [
+        { fromSeconds: 14, thing: bag(217, 186, 34, 24, [62, 57, 46]) },
+        { fromSeconds: 26, thing: bag(315, 158, 29, 31, [200, 178, 205]) },
+        { fromSeconds: 38, thing: bag(384, 162, 33, 22, [37, 45, 69]) },
+        { fromSeconds: 50, thing: bag(572, 192, 26, 31, [228, 209, 234]) },
+      ]),
+  },
+  'bags-by-exposure': {
+    of: 'one-by-one-person',
+    ...{ widthPx: 768, heightPx: 432, fps: 10, coding: GRAIN },
+    pictures: (source, empty, { fps }) =>
+      withBags(source, empty, fps, [
+        { fromSeconds: 16, thing: bag(687, 313, 58, 50, [213, 229, 235]) },
+        { fromSeconds: 40, thing: bag(112, 361, 82, 62, [87, 79, 74]) },
+        { fromSeconds: 70, thing: bag(200, 222, 93, 65, [62, 57, 46]) },
+      ]),
+  },
   'stands-still': {
     of: 'vtest',
     ...{ widthPx: 768, heightPx: 576, fps: 10, coding: GRAIN },
@@ -116,6 +137,19 @@ async function* held(source: AsyncIterable<Picture>, from: number, count: number
     for (let times = index === from ? count + 1 : 1; times > 0; times--) yield picture
     index++
   }
+}
+
+/** Each bag is there from its time on. */
+function withBags(
+  source: AsyncIterable<Picture>,
+  empty: Picture,
+  fps: number,
+  bags: readonly { fromSeconds: number; thing: Thing }[],
+): AsyncIterable<Picture> {
+  return changed(source, (picture, index) => {
+    for (const { fromSeconds, thing } of bags)
+      if (index / fps >= fromSeconds) layBehind(picture, empty, thing)
+  })
 }
 
 interface Thing extends Pick<Picture, 'widthPx' | 'heightPx'> {

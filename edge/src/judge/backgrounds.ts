@@ -18,16 +18,23 @@ const MIN_CHANGE = 18
 /** The picture has settled where it is this near the fast background. */
 const SETTLED = 12
 /** The light is taken from every so manieth cell, if there are enough of them … */
-const LIGHT_STEP = 13
+const LIGHT_STEP = 29
 const MIN_LIGHT_CELLS = 50
-/** … and those too dark or too bright to show it are left out. */
+/** … those too dark or too bright to show it are left out … */
 const LIGHT_RANGE = { darkest: 20, brightest: 240 }
+/** … and if the halves differ by so many grey values: else all change by the same difference. */
+const MIN_LIGHT_SPREAD = 20
 /** A shift explains what lies in the range of the cells so near … */
 const SHIFT_CELLS = 2
-/** … and beyond it by so many grey values and this part of the range: between two cells an edge is blurred. */
-const SHIFT_SLACK = { grey: 6, part: 0.5 }
+/**
+ * … and beyond it by so many grey values and a part of the range: between two cells an edge is blurred. While nothing
+ * else tells of a shift less is believed, for a small thing beside an edge looks like one.
+ */
+const SHIFT_SLACK = { grey: 6, part: 0.3, partWhileSwaying: 0.5 }
 /** … for this part of the cells, in both pictures: the middle of a thing is found in one of them only. */
 const SHIFTED = 0.8
+/** What a shift explains for this long is part of the place. */
+const FOLLOW_SHIFT_MS = 20_000
 
 export class Backgrounds {
   readonly width: number
@@ -36,6 +43,8 @@ export class Backgrounds {
   readonly fast: Float32Array
   /** How long each cell has looked the same with nothing tracked before it. */
   readonly #seenMs: Float32Array
+  /** How long a shift has explained what is new in each cell. */
+  readonly #shiftedMs: Float32Array
 
   constructor({ width, height, data }: Luma) {
     this.width = width
@@ -43,6 +52,7 @@ export class Backgrounds {
     this.slow = data.slice()
     this.fast = data.slice()
     this.#seenMs = new Float32Array(data.length)
+    this.#shiftedMs = new Float32Array(data.length)
   }
 
   /**
@@ -70,8 +80,10 @@ export class Backgrounds {
       fast[index]! += near * fastPart
       const isNew = Math.abs(fast[index]! - slow[index]!) > MIN_CHANGE
       // What is new is told of before it is learned; all else, as dusk, is followed.
-      if (!isNew) slow[index]! += (value - slow[index]!) * slowPart
-      else if (Math.abs(near) < SETTLED) {
+      if (!isNew) {
+        slow[index]! += (value - slow[index]!) * slowPart
+        this.#shiftedMs[index] = 0
+      } else if (Math.abs(near) < SETTLED) {
         mask[index] = 1
         count += 1
       }
@@ -80,12 +92,23 @@ export class Backgrounds {
   }
 
   /** True if the camera's swaying or drifting by a cell or two makes all of the difference in these cells. */
-  isShift(cells: readonly number[]): boolean {
+  isShift(cells: readonly number[], isSwaying: boolean): boolean {
     const { slow, fast } = this
+    const part = isSwaying ? SHIFT_SLACK.partWhileSwaying : SHIFT_SLACK.part
     let explained = 0
     for (const cell of cells)
-      if (this.#isNear(slow, cell, fast[cell]!) && this.#isNear(fast, cell, slow[cell]!)) explained += 1
+      if (this.#isNear(slow, cell, fast[cell]!, part) && this.#isNear(fast, cell, slow[cell]!, part))
+        explained += 1
     return explained >= SHIFTED * cells.length
+  }
+
+  /**
+   * A shift explains these cells, and nothing else tells of one: they are part of the place when it has for long. What
+   * has just come looks like one until it is seen as a whole.
+   */
+  followShift(cells: readonly number[], elapsedMs: number): void {
+    for (const cell of cells) this.#shiftedMs[cell]! += elapsedMs
+    this.accept(cells.filter((cell) => this.#shiftedMs[cell]! >= FOLLOW_SHIFT_MS))
   }
 
   /** What stands in these cells is part of the place from now on. */
@@ -94,7 +117,7 @@ export class Backgrounds {
   }
 
   /** True if the value is among those that lie around the cell. */
-  #isNear(values: Float32Array, cell: number, value: number): boolean {
+  #isNear(values: Float32Array, cell: number, value: number, part: number): boolean {
     let low = Number.POSITIVE_INFINITY
     let high = Number.NEGATIVE_INFINITY
     for (let row = -SHIFT_CELLS; row <= SHIFT_CELLS; row += 1) {
@@ -106,25 +129,42 @@ export class Backgrounds {
         high = Math.max(high, other)
       }
     }
-    const slack = SHIFT_SLACK.grey + SHIFT_SLACK.part * (high - low)
+    const slack = SHIFT_SLACK.grey + part * (high - low)
     return value >= low - slack && value <= high + slack
   }
 
-  /** Exposure and clouds change all cells by the same factor: the backgrounds are seen in the light of the moment. */
+  /**
+   * Clouds change all cells by the same factor, a camera's own exposure often by the same difference: the backgrounds
+   * are seen in the light of the moment, by the line through what the darker and the brighter half of the cells show.
+   */
   #followLight(data: Float32Array, hidden: Uint8Array): void {
     const { darkest, brightest } = LIGHT_RANGE
-    const factors: number[] = []
-    for (let index = 0; index < data.length; index += LIGHT_STEP) {
-      const before = this.slow[index]!
-      if (hidden[index] || this.#seenMs[index]! < LEARN_MS) continue
-      if (before > darkest && before < brightest && data[index]! < brightest)
-        factors.push(data[index]! / before)
+    const greys: number[] = []
+    const changes: number[] = []
+    for (let cell = 0; cell < data.length; cell += LIGHT_STEP) {
+      const before = this.slow[cell]!
+      if (hidden[cell] || this.#seenMs[cell]! < LEARN_MS) continue
+      if (before <= darkest || before >= brightest || data[cell]! >= brightest) continue
+      greys.push(before)
+      changes.push(data[cell]! - before)
     }
-    if (factors.length < MIN_LIGHT_CELLS) return
-    const factor = factors.sort((a, b) => a - b)[factors.length >> 1]!
-    for (let index = 0; index < data.length; index += 1) {
-      this.slow[index]! *= factor
-      this.fast[index]! *= factor
+    if (greys.length < MIN_LIGHT_CELLS) return
+    const middle = medianOf(greys)
+    const [dark, bright] = [true, false].map((isDark) => {
+      const isInHalf = (_: number, index: number) => greys[index]! <= middle === isDark
+      return { grey: medianOf(greys.filter(isInHalf)), change: medianOf(changes.filter(isInHalf)) }
+    })
+    const isSpread = bright!.grey - dark!.grey >= MIN_LIGHT_SPREAD
+    const slope = isSpread ? (bright!.change - dark!.change) / (bright!.grey - dark!.grey) : 0
+    const offset = dark!.change - slope * dark!.grey
+    for (let cell = 0; cell < data.length; cell += 1) {
+      this.slow[cell]! += offset + slope * this.slow[cell]!
+      this.fast[cell]! += offset + slope * this.fast[cell]!
     }
   }
+}
+
+/** NaN of nothing. */
+function medianOf(values: readonly number[]): number {
+  return new Float32Array(values).sort()[values.length >> 1] ?? Number.NaN
 }

@@ -21,23 +21,27 @@ function place(x: number, y: number): number {
   return at(floor) * (1 - part) + at(floor + 1) * part
 }
 
-const random = seeded(1)
-/** The noise of a sensor, ±5. */
-function noise(): number {
-  return (random() - 0.5) * 10
-}
-
 interface Scene {
   /** What stands before the place; none by default. */
   thing?: Paint
+  /** A factor. */
   light?: (second: number) => number
+  /** Grey values more. */
+  exposure?: (second: number) => number
   /** By how many cells the camera has turned to the right. */
   turn?: (second: number) => number
   tracked?: (second: number) => NormBox[]
 }
 
 /** Objects that stood there for `MIN_MS` at some time, as they were then. */
-function watch({ thing, light = () => 1, turn = () => 0, tracked = () => [] }: Scene): StaticObject[] {
+function watch({
+  thing,
+  light = () => 1,
+  exposure = () => 0,
+  turn = () => 0,
+  tracked = () => [],
+}: Scene): StaticObject[] {
+  const random = seeded(1)
   const objects = new StaticObjects(600_000)
   const told = new Map<number, StaticObject>()
   for (let frame = 0; frame < 60 * FPS; frame++) {
@@ -46,7 +50,8 @@ function watch({ thing, light = () => 1, turn = () => 0, tracked = () => [] }: S
     for (let y = 0; y < HEIGHT; y++)
       for (let x = 0; x < WIDTH; x++) {
         const seen = thing?.(x, y, second) ?? place(x + turn(second), y)
-        data[y * WIDTH + x] = Math.min(255, seen * light(second)) + noise()
+        // The noise of a sensor is ±5.
+        data[y * WIDTH + x] = Math.min(255, seen * light(second) + exposure(second)) + 10 * random() - 5
       }
     const atMs = 1_000_000 + second * 1000
     for (const object of objects.observe({ width: WIDTH, height: HEIGHT, data }, tracked(second), atMs))
@@ -61,6 +66,11 @@ const bag =
   (isThere: (second: number) => boolean): Paint =>
   (x, y, second) =>
     isThere(second) && inBox(x, y, 44, 40, 6, 5) ? 60 : undefined
+/** It lies across a joint of the paving that is about as dark. */
+const bagOnJoint =
+  (grey: number): Paint =>
+  (x, y, second) =>
+    second > 20 && inBox(x, y, 41, 19, 8, 6) ? grey : undefined
 const kinds = (scene: Scene) => watch(scene).map(({ kind }) => kind)
 
 describe('static objects', () => {
@@ -71,6 +81,17 @@ describe('static objects', () => {
     expect(kinds({ thing: bag((second) => second > 20), light: dusk })).toEqual(['left'])
     expect(kinds({ light: dusk })).toEqual([])
     expect(kinds({ light: (second) => (second > 30 ? 1.3 : 1) })).toEqual([])
+  })
+
+  it('are told from the camera’s own exposure, which changes dark and bright alike', () => {
+    const exposure = (second: number) => (second > 26 && second < 45 ? 45 : 0)
+    expect(kinds({ exposure })).toEqual([])
+    expect(kinds({ exposure, thing: bag((second) => second > 20) })).toEqual(['left'])
+  })
+
+  it('are what is left across the edge of something else', () => {
+    for (const grey of [60, 90, 100])
+      expect(kinds({ thing: bagOnJoint(grey) }), `grey ${grey}`).toEqual(['left'])
   })
 
   it('are none when the camera sways or drifts by a cell', () => {

@@ -15,6 +15,10 @@ import type { Luma } from './luma.ts'
 
 /** When more than this part of the picture has changed, the camera was moved: all is learned anew. */
 const ALL_CHANGED = 0.3
+/** When a shift may explain changes in so many places, the camera sways or drifts … */
+const SWAYING_PLACES = 3
+/** … for this long at least. */
+const SWAYING_MS = 10_000
 /** Boxes of tracked objects are widened by this part: a detector cuts off hands and shadows. */
 const BOX_MARGIN = 0.15
 /** An object is the same one when its box overlaps by this much with the one before. */
@@ -56,6 +60,8 @@ export class StaticObjects {
   readonly #keepMs: number
   #place: Backgrounds | undefined
   #lastMs = 0
+  /** When a shift explained changes in several places. */
+  #swayedMs = Number.NEGATIVE_INFINITY
   #objects: StaticObject[] = []
   #nextId = 1
 
@@ -73,8 +79,13 @@ export class StaticObjects {
     this.#lastMs = atMs
     const changed = place.follow(luma, hiddenBy(tracked, place), elapsedMs)
     if (changed.count > ALL_CHANGED * luma.data.length) return this.#begin(luma, atMs)
-    for (const blob of blobsOf(changed.mask, place)) {
-      if (place.isShift(blob.cells)) place.accept(blob.cells)
+    const blobs = blobsOf(changed.mask, place)
+    const shifted = new Set(blobs.filter(({ cells }) => place.isShift(cells, true)))
+    if (shifted.size >= SWAYING_PLACES) this.#swayedMs = atMs
+    const isSwaying = atMs - this.#swayedMs <= SWAYING_MS
+    for (const blob of blobs) {
+      if (isSwaying && shifted.has(blob)) place.accept(blob.cells)
+      else if (place.isShift(blob.cells, false)) place.followShift(blob.cells, elapsedMs)
       else if (contrastOf(blob, place) >= MIN_CONTRAST) this.#match(blob, luma, place, atMs)
     }
     this.#objects = this.#objects.filter(
@@ -88,6 +99,7 @@ export class StaticObjects {
   #begin(luma: Luma, atMs: number): StaticObject[] {
     this.#place = new Backgrounds(luma)
     this.#lastMs = atMs
+    this.#swayedMs = Number.NEGATIVE_INFINITY
     this.#objects = []
     return []
   }
