@@ -18,7 +18,7 @@ const MIN_CHANGE = 18
 /** The picture has settled where it is this near the fast background. */
 const SETTLED = 12
 /** The light is taken from every so manieth cell, if there are enough of them … */
-const LIGHT_STEP = 29
+const LIGHT_STEP = 13
 const MIN_LIGHT_CELLS = 50
 /** … those too dark or too bright to show it are left out … */
 const LIGHT_RANGE = { darkest: 20, brightest: 240 }

@@ -94,6 +94,14 @@ describe('static objects', () => {
       expect(kinds({ thing: bagOnJoint(grey) }), `grey ${grey}`).toEqual(['left'])
   })
 
+  it('are three that were left across edges, one after the other', () => {
+    const bags: Paint = (x, y, second) => {
+      const isBag = [41, 61, 81].some((left, index) => second > 14 + 6 * index && inBox(x, y, left, 20, 8, 5))
+      return isBag ? 53 : undefined
+    }
+    expect(kinds({ thing: bags })).toEqual(['left', 'left', 'left'])
+  })
+
   it('are none when the camera sways or drifts by a cell', () => {
     expect(kinds({ turn: (second) => Math.sin(second / 3) * 0.7 })).toEqual([])
     expect(kinds({ turn: (second) => second / 20 })).toEqual([])

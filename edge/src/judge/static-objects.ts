@@ -19,6 +19,8 @@ const ALL_CHANGED = 0.3
 const SWAYING_PLACES = 3
 /** … for this long at least. */
 const SWAYING_MS = 10_000
+/** An object that has been seen for this long is no sign of it. */
+const KNOWN_MS = 5000
 /** Boxes of tracked objects are widened by this part: a detector cuts off hands and shadows. */
 const BOX_MARGIN = 0.15
 /** An object is the same one when its box overlaps by this much with the one before. */
@@ -81,7 +83,7 @@ export class StaticObjects {
     if (changed.count > ALL_CHANGED * luma.data.length) return this.#begin(luma, atMs)
     const blobs = blobsOf(changed.mask, place)
     const shifted = new Set(blobs.filter(({ cells }) => place.isShift(cells, true)))
-    if (shifted.size >= SWAYING_PLACES) this.#swayedMs = atMs
+    if (this.#notKnown(shifted, place, atMs).length >= SWAYING_PLACES) this.#swayedMs = atMs
     const isSwaying = atMs - this.#swayedMs <= SWAYING_MS
     for (const blob of blobs) {
       if (isSwaying && shifted.has(blob)) place.accept(blob.cells)
@@ -106,12 +108,7 @@ export class StaticObjects {
 
   #match(blob: Blob, luma: Luma, place: Backgrounds, atMs: number): void {
     const { width, height } = place
-    const boxNorm: NormBox = [
-      blob.x1 / width,
-      blob.y1 / height,
-      (blob.x2 + 1) / width,
-      (blob.y2 + 1) / height,
-    ]
+    const boxNorm = boxOf(blob, place)
     const seen = {
       boxNorm,
       area: blob.cells.length / (width * height),
@@ -129,6 +126,12 @@ export class StaticObjects {
     // A part of it, because the rest is hidden just now.
     if (seen.area * 2 < oldest.area) oldest.lastSeenMs = atMs
     else Object.assign(oldest, seen)
+  }
+
+  /** Without what has been seen there for a while: no camera sways because there are three bags. */
+  #notKnown(blobs: Iterable<Blob>, place: Backgrounds, atMs: number): Blob[] {
+    const known = this.#objects.filter(({ sinceMs }) => atMs - sinceMs >= KNOWN_MS)
+    return [...blobs].filter((blob) => !known.some(({ boxNorm }) => isSame(boxNorm, boxOf(blob, place))))
   }
 
   /** What has been told of becomes part of the place. */
@@ -150,6 +153,13 @@ function isSame(a: NormBox, b: NormBox): boolean {
 }
 
 type Grid = Pick<Luma, 'width' | 'height'>
+
+const boxOf = ({ x1, y1, x2, y2 }: Blob, { width, height }: Grid): NormBox => [
+  x1 / width,
+  y1 / height,
+  (x2 + 1) / width,
+  (y2 + 1) / height,
+]
 
 /** 1 where a tracked object is. */
 function hiddenBy(tracked: readonly NormBox[], { width, height }: Grid): Uint8Array {
