@@ -242,7 +242,7 @@ export const ANNOTATIONS: readonly AnnotatedClip[] = [
     seconds: 79.5,
     rules: RARE_AT_ONCE,
     events: [
-      ...leftAt([14, 26, 38, 50], 'a bag beside a line, a tape or a kerb'),
+      ...leftAt([14, 26, 38, 48], 'a bag beside a line, a tape or a kerb'),
       { rule: 'stopped vehicle', fromSeconds: 10, toSeconds: 79.5, what: 'a van and a car are parked' },
     ],
     unsure: [],

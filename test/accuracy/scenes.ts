@@ -61,7 +61,7 @@ export const SCENES: Readonly<Record<string, Scene>> = {
         { fromSeconds: 14, thing: bag(217, 186, 34, 24, [62, 57, 46]) },
         { fromSeconds: 26, thing: bag(315, 158, 29, 31, [200, 178, 205]) },
         { fromSeconds: 38, thing: bag(384, 162, 33, 22, [37, 45, 69]) },
-        { fromSeconds: 50, thing: bag(572, 192, 26, 31, [228, 209, 234]) },
+        { fromSeconds: 48, thing: bag(572, 192, 26, 31, [228, 209, 234]) },
       ]),
   },
   'bags-by-exposure': {
