@@ -159,16 +159,13 @@ describe('a pool', () => {
     expect(pool.stats('a')).toMatchObject({ analysed: 1, failed: 0 })
   })
 
-  it('gives a thread of a quick model one frame ahead, which is lost with it and reported, too', async ({
-    skip,
-  }) => {
+  it('gives a thread of a quick model one frame ahead, which is lost with it and reported, too', async () => {
     await startPool({ workerFile: new URL('./fault-worker.ts', import.meta.url) })
-    await pool.submit(frame('a'))
-    if (pool.stats('a').inferenceMsP50 > 30) return skip('the model is not quick on this machine')
+    await pool.submit(frame('quick'))
     const answers = ['crash', 'a', 'b'].map((cameraId) => pool.submit(frame(cameraId)))
     const results = await Promise.allSettled(answers)
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled'])
-    expect(pool.stats('a')).toMatchObject({ analysed: 1, failed: 1 })
+    expect(pool.stats('a')).toMatchObject({ analysed: 0, failed: 1 })
     // Started anew it gets one at a time until it is known to be quick.
     expect(pool.stats('b')).toMatchObject({ analysed: 1, failed: 0 })
   })
